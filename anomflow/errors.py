@@ -1,0 +1,130 @@
+"""Everything that Anomflow raises.
+
+AnomflowError
+    SettingsError           wrong settings, all of them at once, each with file and line
+    SqlError                a template or query that cannot be rendered or translated
+    FrameError              a result without the columns or types that it must have
+    IngestError             a user's ingest function that raised, hung or returned something else
+    WarehouseError          an engine refused a statement
+        WarehouseBusyError      locked by another process (transient)
+        WarehouseUnavailableError  not reachable (transient)
+    ModelError              a model object that cannot be used
+        MissingModelError       not in the store
+        CorruptModelError       torn or tampered with
+    DeliveryError           a channel did not accept a message
+        RetryableDeliveryError  may succeed later (transient)
+        RefusedDeliveryError    will never succeed
+        DeliveriesGivenUpError  a run gave messages up
+    RunError                nothing of a run worked
+    MissingDependencyError  a driver that an extra installs
+
+``Transient`` marks what a task may try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Transient(Exception):  # noqa: N818 - a mark on errors, not an error of its own
+    """Mark an error that may not occur when the same thing is tried again."""
+
+
+class AnomflowError(Exception):
+    """Be the root of all errors that Anomflow raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a setting: where, what was found, what to do.
+
+    ``line`` counts from 1; None where the value has no line (environment, ``--set``).
+    """
+
+    where: str
+    line: int | None
+    message: str
+    key: str | None = None
+    warning: bool = False
+
+    def __str__(self) -> str:
+        place = self.where if self.line is None else f"{self.where}:{self.line}"
+        return f"{place}: {self.message}"
+
+
+class SettingsError(AnomflowError):
+    """Report every wrong setting that was found, not just the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SqlError(AnomflowError):
+    """Report a template or query that cannot be rendered or translated."""
+
+
+class FrameError(AnomflowError):
+    """Report a result that lacks columns or has values of a wrong type."""
+
+
+class IngestError(AnomflowError):
+    """Report an ingest function that raised, hung or returned something else than rows."""
+
+
+class WarehouseError(AnomflowError):
+    """Report a statement that an engine refused."""
+
+
+class WarehouseBusyError(WarehouseError, Transient):
+    """Report a database that stayed locked by another process up to the limit."""
+
+
+class WarehouseUnavailableError(WarehouseError, Transient):
+    """Report a database that cannot be reached now."""
+
+
+class ModelError(AnomflowError):
+    """Report a model object that cannot be used."""
+
+
+class MissingModelError(ModelError):
+    """Report a model object that is not in the store."""
+
+
+class CorruptModelError(ModelError):
+    """Report a model object whose bytes are not those that were published."""
+
+
+class DeliveryError(AnomflowError):
+    """Report a channel that did not accept a message."""
+
+
+class RetryableDeliveryError(DeliveryError, Transient):
+    """Report a delivery that may succeed later; ``retry_after`` is what the channel asked for, in seconds."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RefusedDeliveryError(DeliveryError):
+    """Report a delivery that will never succeed: a bad address, a wrong password, a 4xx."""
+
+
+class DeliveriesGivenUpError(DeliveryError):
+    """Report messages that a run gave up, so that the run fails."""
+
+
+class RunError(AnomflowError):
+    """Report a run of which nothing worked."""
+
+
+class MissingDependencyError(AnomflowError, ImportError):
+    """Report a driver that is not installed, with the extra that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra {extra!r}. Install it with: pip install 'anomflow[{extra}]'")
+        self.what = what
+        self.extra = extra
