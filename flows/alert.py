@@ -1,0 +1,47 @@
+"""Deliver the open alerts of a batch: group them into a message, claim its deliveries, send each, mark each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prefect import flow
+
+from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from tasks.delivery import Outbox, claim, deliver, group_alerts
+from tasks.warehouse import prepare_tables
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+
+def alert_stage(run: Run) -> Outcome:
+    """Group, claim, send and mark; a channel that fails is tried again by later runs, alone."""
+    if run.spec.is_disabled("alert"):
+        return skipped("alert")
+    prepare_tables(run.warehouse, run.spec.common.table_key)
+    outbox = Outbox(run.library, run.clock, run.run_id, run.load_notifier)
+    grouped = group_alerts(outbox, run.channels)
+    states = [deliver(outbox, delivery) for delivery in claim(outbox)]
+    given_up = [result for result in states if result.state == "given_up"]
+    counts = {
+        "messages": int(grouped is not None),
+        "sent": sum(result.state == "sent" for result in states),
+        "to_try_again": sum(result.state == "failed" for result in states),
+        "cancelled": sum(result.state == "cancelled" for result in states),
+        "given_up": len(given_up),
+    }
+    notes = [f"{result.channel}: {result.error}" for result in states if result.error]
+    return finish(run, Outcome("alert", counts, notes=notes, worked=not given_up))
+
+
+@flow(name="alert", flow_run_name="alert {batch}")
+def alert(
+    batch: str,
+    as_of: datetime | None = None,
+    settings: dict[str, str] | None = None,
+    metrics: str | None = None,
+    send: bool = False,
+) -> State[None]:
+    """Deliver the open alerts of a batch; over past times only to `file` and `console`, unless `send` is set."""
+    return completed(alert_stage(open_run(Request(batch, as_of, settings or {}, send, metrics))))

@@ -1,0 +1,148 @@
+"""What every job does before and after its own steps: open the batch and its connections, end in the right state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from prefect.states import Completed
+
+from anomflow.batches import Batch, load_batch
+from anomflow.errors import RunError
+from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
+from blocks.loading import load_store, load_warehouse
+from blocks.notifiers.loading import load_notifier
+from tasks.artifacts import publish_failures
+from tasks.effects import log_line
+from tasks.history import Library
+from tasks.models import Shelf
+from tasks.warehouse import Target
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+    from anomflow.spec import BatchSpec, Job
+
+# Channels that a run over past times may use without being told to send.
+LOCAL_CHANNELS = ("file", "console")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run was asked for: a batch, the time that it judges by (None: now), overrides, and where settings lie."""
+
+    batch: str
+    as_of: datetime | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    send: bool = False
+    metrics: str | None = None
+
+
+class Run:
+    """An opened batch: its settings and connections, the time it judges by, the clock of its claims."""
+
+    def __init__(self, batch: Batch, request: Request, clock: Clock) -> None:
+        home = Path(os.environ.get("ANOMFLOW_HOME", ".anomflow"))
+        spec = batch.spec
+        self.batch = batch
+        self.home = home
+        self.metrics = metrics_folder(request)
+        self.clock = clock
+        self.as_of = (request.as_of or clock.now()).astimezone(UTC)
+        self.is_replay = request.as_of is not None and not request.send
+        self.run_id = uuid4().hex
+        self.warehouse: Warehouse = load_warehouse(spec.common.db, home)
+        self.source: Warehouse = load_warehouse(spec.ingest.ingest_db, home) if spec.ingest.ingest_db else self.warehouse
+        self.store: ModelStore = load_store(spec.models.model_path, home)
+
+    @property
+    def spec(self) -> BatchSpec:
+        """Return the batch's effective settings."""
+        return self.batch.spec
+
+    @property
+    def target(self) -> Target:
+        """Return where this run writes."""
+        return Target(self.warehouse, self.spec, self.as_of)
+
+    @property
+    def library(self) -> Library:
+        """Return where this run reads."""
+        return Library(self.warehouse, self.batch, self.metrics, self.as_of)
+
+    @property
+    def shelf(self) -> Shelf:
+        """Return where this run's models are."""
+        return Shelf(self.warehouse, self.store, self.spec)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channels of this run: over past times only those that stay on this machine, unless told to send."""
+        methods = self.spec.alert.alert_methods
+        if not self.is_replay:
+            return methods
+        # An alert of the past that went nowhere would be sent by the next live run.
+        return tuple(method for method in methods if method in LOCAL_CHANNELS) or LOCAL_CHANNELS[:1]
+
+    def load_notifier(self, channel: str) -> Notifier:
+        """Load the notifier of a channel."""
+        return load_notifier(channel, self.home, os.environ)
+
+
+def metrics_folder(request: Request) -> Path:
+    """Return the folder of the batches: asked for, else ANOMFLOW_METRICS, else ``metrics``."""
+    return Path(request.metrics or os.environ.get("ANOMFLOW_METRICS", "metrics"))
+
+
+def open_run(request: Request, clock: Clock | None = None) -> Run:
+    """Load the batch and its connections; raises SettingsError with every wrong setting at once."""
+    batch = load_batch(metrics_folder(request), request.batch, os.environ, request.settings)
+    return Run(batch, request, clock or SystemClock())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did: counts by name, metrics that failed with their reasons, other things to tell."""
+
+    job: Job
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    worked: bool = True
+
+    @property
+    def text(self) -> str:
+        """Return the outcome as one line."""
+        counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts.items() if count)
+        parts = [counted or "nothing to do", *self.notes]
+        if self.failures:
+            shown = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.failures.items())[:5])
+            parts.append(f"{len(self.failures)} metrics failed ({shown})")
+        return f"{self.job}: {'; '.join(parts)}"
+
+
+def finish(run: Run, outcome: Outcome) -> Outcome:
+    """Log a stage's line and publish its failures; raise RunError where nothing worked."""
+    log_line(f"{run.batch.spec.name} {outcome.text}")
+    if outcome.failures:
+        publish_failures(run.spec.name, outcome.job, outcome.failures)
+    if not outcome.worked:
+        raise RunError(outcome.text)
+    return outcome
+
+
+def completed(*outcomes: Outcome) -> State[None]:
+    """Return the state in which a run of these stages ends."""
+    failed = sum(len(outcome.failures) for outcome in outcomes)
+    suffix = f" [{failed} failures]" if failed else ""
+    return Completed(message=" | ".join(outcome.text for outcome in outcomes)[:1500] + suffix)
+
+
+def skipped(job: Job) -> Outcome:
+    """Return the outcome of a job that the settings switch off."""
+    return Outcome(job, notes=(f"switched off by disable_{job} or disable_batch",))

@@ -1,0 +1,55 @@
+"""Judge every point that has no score of its present value, once, and record what is worth an alert."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prefect import flow
+
+from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from tasks.history import read_awaiting
+from tasks.judgement import judge_points, plan_points
+from tasks.models import pin_version
+from tasks.warehouse import judge_thresholds, prepare_tables, write_scores
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+
+def score_stage(run: Run) -> Outcome:
+    """Pin a model, find the points that await a judgement, score and judge them, write it all at once."""
+    if run.spec.is_disabled("score"):
+        return skipped("score")
+    prepare_tables(run.warehouse, run.spec.common.table_key)
+    pinned, notes = pin_version(run.shelf, run.as_of)
+    found = read_awaiting(run.library, pinned.version.checkpoint if pinned else run.as_of)
+    if run.spec.ingest.disable_ingest:
+        judge_thresholds(run.target, found.awaiting)
+    if pinned is None:
+        return finish(run, Outcome("score", {"points_waiting_for_a_model": found.awaiting.height}, notes=(*notes, "no model yet: run train")))
+    plan = plan_points(run.library, pinned, found)
+    judged = judge_points(run.library, pinned, plan)
+    if judged.scores.is_empty():
+        return finish(run, Outcome("score", failures=judged.failures, notes=notes, worked=not judged.failures))
+    recorded = write_scores(run.target, judged.rows, judged.judgements)
+    counts = {
+        "scored": judged.scores["anomaly"].count(),
+        "without_a_score": judged.scores["anomaly"].null_count(),
+        "alerts": sum(each.opened for each in recorded),
+        "snoozed": sum(each.snoozed for each in recorded),
+        "late": sum(each.late for each in recorded),
+        "corrected": sum(each.corrected for each in recorded),
+    }
+    return finish(run, Outcome("score", counts, judged.failures, notes))
+
+
+@flow(name="score", flow_run_name="score {batch}")
+def score(
+    batch: str,
+    as_of: datetime | None = None,
+    settings: dict[str, str] | None = None,
+    metrics: str | None = None,
+) -> State[None]:
+    """Judge every point that has no score of its present value."""
+    return completed(score_stage(open_run(Request(batch, as_of, settings or {}, metrics=metrics))))

@@ -1,0 +1,82 @@
+"""The CPU's share: fit and score whole shards, never metric by metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from anomflow.decisions.names import matches
+from anomflow.fitting import FitReport, FitSpec, fit_model
+from anomflow.models import FittedModel
+from anomflow.scoring import ScoringSpec, score_series
+from anomflow.series import SeriesBatch, metric_shard, select_series
+from tasks.effects import effect
+
+if TYPE_CHECKING:
+    from anomflow.spec import BatchSpec
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The models of all shards, and what became of each metric."""
+
+    models: Mapping[int, FittedModel]
+    continued: int = 0
+    rebuilt: int = 0
+    cold: int = 0
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_trained(name: str, spec: BatchSpec) -> bool:
+    """Tell whether the settings let a metric be learned."""
+    include, exclude = spec.train.train_include_metrics, spec.train.train_exclude_metrics
+    return (not include or matches(name, include)) and not matches(name, exclude)
+
+
+@effect("fit")
+def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], spec: BatchSpec) -> Fitted:
+    """Continue or rebuild the states of all metrics; one that fails is named, and keeps nobody up."""
+    shards = spec.models.shards
+    wanted = [name for name in series.names if is_trained(name, spec)]
+    by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
+    fit = FitSpec.from_batch(spec)
+    usable = previous if len(previous) == shards else {}
+    pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
+    return _sum_up({shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()])
+
+
+def _sum_up(models: Mapping[int, FittedModel], reports: list[FitReport]) -> Fitted:
+    return Fitted(
+        models,
+        continued=sum(len(report.continued) for report in reports),
+        rebuilt=sum(len(report.rebuilt) for report in reports),
+        cold=sum(len(report.cold) for report in reports),
+        failures={name: reason for report in reports for name, reason in report.failures.items()},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ToScore:
+    """Metrics to replay from their states (``fresh``) and from scratch (``full``)."""
+
+    models: Mapping[int, FittedModel]
+    fresh: SeriesBatch
+    full: SeriesBatch
+
+
+@effect("score")
+def score_shards(work: ToScore, spec: BatchSpec) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Score every row of the given series; return SCORES and the metrics that failed, with the reason."""
+    shards = len(work.models)
+    scoring = ScoringSpec.from_batch(spec)
+    frames, failures = [], {}
+    for shard, model in work.models.items():
+        fresh = select_series(work.fresh, [name for name in work.fresh.names if metric_shard(name, shards) == shard])
+        full = select_series(work.full, [name for name in work.full.names if metric_shard(name, shards) == shard])
+        scores, failed = score_series(model, fresh, full, scoring)
+        frames.append(scores)
+        failures |= failed
+    return pl.concat(frames), failures

@@ -1,0 +1,71 @@
+"""Make a Prefect task of an effect inside a flow run, and a plain call of it anywhere else.
+
+The stages are the same code in a worker, in one process of the command line, and in a test without Prefect.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+from prefect.logging import get_logger, get_run_logger
+
+from anomflow.errors import Transient
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Call:
+    """A call with its arguments, opaque to Prefect, which would walk every frame and setting in search of futures."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+
+def is_transient(_task: object, _run: object, state: Any) -> bool:
+    """Tell whether a failed task may be tried again: only our Transient errors are."""
+    try:
+        state.result()
+    except Transient:
+        return True
+    except BaseException:  # noqa: BLE001 - whatever else it is, it is not transient
+        return False
+    return False
+
+
+def effect(name: str, *, retries: int = 0) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate an effect: a task with this name and retry policy in a flow run, the plain function elsewhere."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @task(
+            name=name,
+            cache_policy=NO_CACHE,
+            retries=retries,
+            retry_delay_seconds=[2, 10, 30][:retries] or None,
+            retry_jitter_factor=0.3 if retries else None,
+            retry_condition_fn=is_transient,
+        )
+        def run_call(call: _Call) -> Any:
+            return call.function()
+
+        @functools.wraps(function)
+        def call_or_task(*args: P.args, **kwargs: P.kwargs) -> R:
+            if FlowRunContext.get() is None:
+                return function(*args, **kwargs)
+            result: R = run_call(_Call(functools.partial(function, *args, **kwargs)))
+            return result
+
+        return call_or_task
+
+    return decorate
+
+
+def log_line(text: str) -> None:
+    """Log one line, to the flow run where there is one."""
+    logger = get_run_logger() if FlowRunContext.get() is not None else get_logger("anomflow")
+    logger.info(text)

@@ -1,0 +1,117 @@
+"""What a batch's table holds: training rows, points that await a judgement, rows of charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from anomflow.frames import SCORE
+from anomflow.ingestion import POINT
+from anomflow.judging import find_awaiting, read_judged
+from anomflow.series import SeriesBatch, build_series, series_frame
+from anomflow.sql import build_query, check_columns
+from tasks.effects import effect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anomflow.batches import Batch
+    from anomflow.protocols import Session, Warehouse
+    from anomflow.sql import Query
+
+RETRIES = 3
+
+
+@dataclass(frozen=True)
+class Library:
+    """A batch's rows in its warehouse, and the folder of its templates; ``as_of`` bounds what is read (inclusive)."""
+
+    warehouse: Warehouse
+    batch: Batch
+    metrics: object
+    as_of: datetime
+
+    def query(self, session: Session, job: Query, **variables: object) -> pl.DataFrame:
+        """Render, translate and run a job's template; raises FrameError where a column is missing."""
+        frame = session.read(build_query(job, self.batch, session, variables, folder=self.metrics))
+        check_columns(frame, job, self.batch.name)
+        return conform_history(frame)
+
+
+def conform_history(frame: pl.DataFrame) -> pl.DataFrame:
+    """Cast times to UTC microseconds and values to floats, whatever type the engine has for them."""
+    from anomflow.conform import conform_times  # noqa: PLC0415
+
+    return conform_times(frame, "UTC").with_columns(pl.col("metric_value").cast(pl.Float64) if "metric_value" in frame.columns else [])
+
+
+@effect("read history", retries=RETRIES)
+def read_history(library: Library, names: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the rows that a model may learn from: of all metrics, or of those named."""
+    train = library.batch.spec.train
+    since = library.as_of - timedelta(days=train.train_metric_timestamp_max_days_ago)
+    with library.warehouse.reading() as session:
+        return library.query(session, "train", since=since, until=library.as_of, max_n=2 * train.train_max_n, metrics=names)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The points that await a judgement, and the rows that their metrics' states have not seen."""
+
+    awaiting: pl.DataFrame
+    rows: pl.DataFrame
+
+
+@effect("read points", retries=RETRIES)
+def read_awaiting(library: Library, checkpoint: datetime) -> Candidates:
+    """Return the points of the score window that have no score of their present value, and all rows after ``checkpoint``."""
+    spec = library.batch.spec
+    window = library.as_of - timedelta(days=spec.score.score_metric_timestamp_max_days_ago)
+    # Buckets begin before the rows that they are looked for by: read far enough back that none is cut.
+    since = min(window, checkpoint) - 2 * (spec.features.freq or timedelta(0))
+    with library.warehouse.reading() as session:
+        if spec.features.freq is None:
+            rows = library.query(session, "score", since=since, until=library.as_of, checkpoint=checkpoint, metrics=None)
+            points, scores = rows, rows.filter(pl.col("score_metadata").is_not_null()).rename({"score_metadata": "metadata"})
+        else:
+            rows = library.query(session, "score", since=since, until=library.as_of, checkpoint=since, metrics=None)
+            scores = library.query(session, "scores", since=since)
+            points = series_frame(build_series(rows, spec.features, spec.common.timezone, library.as_of))
+    points = points.select(*POINT, "metric_value").unique(POINT, keep="last", maintain_order=True)
+    awaiting = find_awaiting(points.filter(pl.col("metric_timestamp") >= window), scores)
+    return Candidates(awaiting, rows.select(*POINT, "metric_value"))
+
+
+@effect("read scored metrics", retries=RETRIES)
+def read_scored_names(library: Library) -> frozenset[str]:
+    """Return the metrics that have any score."""
+    with library.warehouse.reading() as session:
+        table = session.identifier(library.batch.spec.common.table_key)
+        frame = session.read(
+            f"select distinct metric_name from {table}"
+            f" where metric_batch = {session.literal(library.batch.name)} and metric_type = {session.literal(SCORE)}",
+        )
+    return frozenset(frame["metric_name"])
+
+
+@effect("read void scores", retries=RETRIES)
+def read_void_points(library: Library, history: pl.DataFrame, series: SeriesBatch) -> pl.DataFrame:
+    """Return the points of the score window whose score judged another value than they have now."""
+    spec = library.batch.spec
+    since = library.as_of - timedelta(days=spec.score.score_metric_timestamp_max_days_ago)
+    with library.warehouse.reading() as session:
+        scores = library.query(session, "scores", since=since)
+    points = series_frame(series) if spec.features.freq else history.select(*POINT, "metric_value").unique(POINT, keep="last")
+    judged = scores.select(*POINT, "metadata", *read_judged(pl.col("metadata"))).filter("judged")
+    present = points.filter(pl.col("metric_timestamp") >= since).join(judged.select(POINT), on=POINT, how="semi")
+    return find_awaiting(present, judged.select(*POINT, "metadata")).select(POINT)
+
+
+@effect("read chart rows", retries=RETRIES)
+def read_chart_rows(library: Library, names: Sequence[str] | None) -> pl.DataFrame:
+    """Return the newest rows and scores of metrics (None: all), for charts."""
+    with library.warehouse.reading() as session:
+        return library.query(session, "plot", until=library.as_of, max_n=library.batch.spec.plot.plot_max_n, metrics=names)

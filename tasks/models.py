@@ -1,0 +1,125 @@
+"""Publish, pin and drop versions of models: objects in the store, one row each in the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from anomflow.errors import ModelError
+from anomflow.frames import MODELS
+from anomflow.models import FittedModel, dump, library_versions, load, object_name, sha256
+from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
+from tasks.effects import effect
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from anomflow.protocols import ModelStore, Session, Warehouse
+    from anomflow.spec import BatchSpec
+
+RETRIES = 3
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The version that a run uses, whole; ``notes`` say which newer ones could not be used and why."""
+
+    version: Version
+    models: Mapping[int, FittedModel]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the models of a batch are kept."""
+
+    warehouse: Warehouse
+    store: ModelStore
+    spec: BatchSpec
+
+    @property
+    def table(self) -> str:
+        """Return the name of the table of versions."""
+        return MODELS.name(self.spec.common.table_key)
+
+    def mine(self, session: Session) -> str:
+        """Return the SQL condition of this batch's rows."""
+        return f"metric_batch = {session.literal(self.spec.name)}"
+
+
+@effect("pin model", retries=RETRIES)
+def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str, ...]]:
+    """Load the newest version that is whole, whose rows are not after ``as_of``; None and the reasons where there is none."""
+    with shelf.warehouse.reading() as session:
+        rows = session.read_table(MODELS, shelf.table, shelf.mine(session))
+    notes: list[str] = []
+    for version in read_versions(rows, as_of):
+        try:
+            models = {ref.shard: load(shelf.store.read(ref.name), ref.sha256) for ref in version.objects}
+        except ModelError as error:
+            notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
+            continue
+        return Pinned(version, models, tuple(notes)), tuple(notes)
+    return None, tuple(notes)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Models to publish, by shard, and what is recorded with them."""
+
+    models: Mapping[int, FittedModel]
+    checkpoint: datetime
+    created: datetime
+    settings: str
+
+
+@effect("publish model", retries=RETRIES)
+def publish_version(shelf: Shelf, draft: Draft) -> str:
+    """Write the objects, then the rows that make them a version; return its name. Publishing the same again changes nothing."""
+    shards = [_write_object(shelf, shard, model) for shard, model in sorted(draft.models.items())]
+    version = version_name(shelf.spec.name, draft.checkpoint, [shard.ref for shard in shards])
+    facts = {"settings": draft.settings, "library_versions": library_versions(), "checkpoint": draft.checkpoint, "created": draft.created}
+    with shelf.warehouse.writing() as session:
+        session.insert_missing(MODELS, shelf.table, version_rows(shelf.spec.name, version, shards, facts))
+    return version
+
+
+def _write_object(shelf: Shelf, shard: int, model: FittedModel) -> Published:
+    content = dump(model)
+    ref = ObjectRef(shard, object_name(content), sha256(content))
+    shelf.store.write(ref.name, content)
+    return Published(ref, model.origin, len(model.states), model.fingerprint)
+
+
+@effect("drop old models", retries=RETRIES)
+def drop_old_versions(shelf: Shelf) -> int:
+    """Remove the versions beyond those kept: rows first, so that no row names an object that is gone."""
+    with shelf.warehouse.writing() as session:
+        rows = session.read_table(MODELS, shelf.table, shelf.mine(session))
+        keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
+        if keys.height:
+            session.delete_keys(MODELS, shelf.table, keys)
+    _delete_objects(shelf.store, objects)
+    return len(objects)
+
+
+def _delete_objects(store: ModelStore, names: Sequence[str]) -> None:
+    for name in names:
+        store.delete(name)
+
+
+@effect("check train schedule", retries=RETRIES)
+def is_train_due(shelf: Shelf, as_of: datetime) -> bool:
+    """Tell whether the cron of train has fired since the newest version's checkpoint, or there is no version."""
+    if shelf.spec.is_disabled("train"):
+        return False
+    with shelf.warehouse.reading() as session:
+        versions = read_versions(session.read_table(MODELS, shelf.table, shelf.mine(session)), as_of)
+    if not versions:
+        return True
+    zone = ZoneInfo(shelf.spec.common.timezone)
+    return next(CronSim(shelf.spec.train.train_cron_schedule, versions[0].checkpoint.astimezone(zone))) <= as_of
