@@ -29,11 +29,15 @@ ERROR_FILE = "error.txt"
 
 @dataclass(frozen=True)
 class Hook:
-    """A Python function of a batch: its source, the file and line where that source begins, the function's name."""
+    """A Python function of a batch: its source, the file and line where that source begins, the function's name.
+
+    ``folder`` is where modules beside the source are imported from, None for source that stands in a YAML.
+    """
 
     source: str
     filename: str
     line: int
+    folder: str | None = None
     function: str = "ingest"
 
 
@@ -44,6 +48,8 @@ def load_function(hook: Hook) -> Any:
     padded = "\n" * (hook.line - 1) + hook.source
     linecache.cache[hook.filename] = (len(padded), None, padded.splitlines(keepends=True), hook.filename)
     sys.modules[module.__name__] = module
+    if hook.folder is not None:
+        sys.path.insert(0, hook.folder)
     exec(compile(padded, hook.filename, "exec"), module.__dict__)  # noqa: S102 - the team's own code, in its own process
     function = getattr(module, hook.function, None)
     if not callable(function):

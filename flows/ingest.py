@@ -22,7 +22,7 @@ def ingest_stage(run: Run) -> Outcome:
     if run.spec.is_disabled("ingest"):
         return skipped("ingest")
     prepare_tables(run.warehouse, run.spec.common.table_key)
-    conformed = read_source(run.batch, run.source, run.metrics)
+    conformed = read_source(run.batch, run.source)
     incoming = build_incoming(conformed.observations, run.spec, run.as_of)
     buckets = partial(feed_points, features=run.spec.features, timezone=run.spec.common.timezone)
     written = write_observations(run.target, incoming, buckets)

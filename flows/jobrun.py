@@ -51,7 +51,6 @@ class Run:
         spec = batch.spec
         self.batch = batch
         self.home = home
-        self.metrics = metrics_folder(request)
         self.clock = clock
         self.as_of = (request.as_of or clock.now()).astimezone(UTC)
         self.is_replay = request.as_of is not None and not request.send
@@ -73,7 +72,7 @@ class Run:
     @property
     def library(self) -> Library:
         """Return where this run reads."""
-        return Library(self.warehouse, self.batch, self.metrics, self.as_of)
+        return Library(self.warehouse, self.batch, self.as_of)
 
     @property
     def shelf(self) -> Shelf:

@@ -31,12 +31,11 @@ class Library:
 
     warehouse: Warehouse
     batch: Batch
-    metrics: object
     as_of: datetime
 
     def query(self, session: Session, job: Query, **variables: object) -> pl.DataFrame:
         """Render, translate and run a job's template; raises FrameError where a column is missing."""
-        frame = session.read(build_query(job, self.batch, session, variables, folder=self.metrics))
+        frame = session.read(build_query(job, self.batch, session, variables))
         check_columns(frame, job, self.batch.name)
         return conform_history(frame)
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anomflow.batches import ingest_hook
 from anomflow.conform import Conformed, conform_observations
-from anomflow.hooks import run_ingest
-from anomflow.sql import build_query
+from anomflow.hooks import Hook, run_ingest
+from anomflow.sql import build_query, check_columns
 from tasks.effects import effect
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars as pl
 
     from anomflow.batches import Batch
@@ -20,16 +17,20 @@ if TYPE_CHECKING:
 
 
 @effect("read source", retries=3)
-def read_source(batch: Batch, source: Warehouse, folder: Path) -> Conformed:
+def read_source(batch: Batch, source: Warehouse) -> Conformed:
     """Run the batch's query or function and return its rows in our shape, with the rejected ones and why."""
-    rows = _query(batch, source, folder) if batch.spec.ingest.ingest_sql is not None else _call(batch)
-    return conform_observations(rows, batch.spec.name, batch.spec.common.timezone)
+    rows = _call(batch) if batch.function else _query(batch, source)
+    check_columns(rows, "ingest", batch.name)
+    return conform_observations(rows, batch.name, batch.spec.common.timezone)
 
 
-def _query(batch: Batch, source: Warehouse, folder: Path) -> pl.DataFrame:
+def _query(batch: Batch, source: Warehouse) -> pl.DataFrame:
     with source.reading() as session:
-        return session.read(build_query("ingest", batch, session, folder=folder))
+        return session.read(build_query("ingest", batch, session, {}))
 
 
 def _call(batch: Batch) -> pl.DataFrame:
-    return run_ingest(ingest_hook(batch), batch.spec.ingest.ingest_timeout.total_seconds())
+    function = batch.function
+    assert function is not None  # noqa: S101 - the caller looked
+    folder = function.path.parent.as_posix() if function.path else None
+    return run_ingest(Hook(function.text, function.where, function.line, folder), batch.spec.ingest.ingest_timeout.total_seconds())
