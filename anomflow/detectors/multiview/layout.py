@@ -86,6 +86,7 @@ class Work(NamedTuple):
     lag_mean: NDArray[np.float64]
     season_mean: NDArray[np.float64]
     seconds: NDArray[np.float64]
+    scratch: NDArray[np.float64]
 
 
 class Output(NamedTuple):

@@ -138,4 +138,4 @@ def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], head: 
     scaled = np.minimum(np.maximum((bounded(values) - head.center) / head.scale, -LIMIT), LIMIT)
     lag_mean = trailing_mean(scaled, 1, 5)
     season_mean = lag_mean if sizes.shape == 6 else trailing_mean(scaled, 1, sizes.shape - 1)  # noqa: PLR2004 - the lags of lag_mean
-    return Work(scaled, trailing_mean(scaled, 0, sizes.hour), lag_mean, season_mean, seconds)
+    return Work(scaled, trailing_mean(scaled, 0, sizes.hour), lag_mean, season_mean, seconds, np.empty(len(scaled)))

@@ -22,6 +22,7 @@ NEIGHBOURS: Final = 3
 SHIFT_PAST: Final = 160
 TREND_RATE: Final = 0.05
 FAR: Final = 1e300
+SCAN: Final = 16
 
 
 @njit(nogil=True)
@@ -46,26 +47,33 @@ def range_score(value: float, highest: float, lowest: float) -> float:
 
 
 @njit(nogil=True)
-def level_score(level: NDArray[np.float64], i: int, left_out: int, start: int) -> float:
+def three_nearest(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the three smallest distances, ascending; they are looked for block by block, which compiles to vector code."""
+    nearest = np.full(NEIGHBOURS, FAR)
+    for start in range(0, len(distances), SCAN):
+        block = distances[start : start + SCAN]
+        limit = nearest[NEIGHBOURS - 1]
+        near = False
+        for k in range(len(block)):
+            near |= block[k] < limit
+        if near:
+            for k in range(len(block)):
+                keep_nearest(nearest, block[k])
+    return nearest
+
+
+@njit(nogil=True)
+def level_score(level: NDArray[np.float64], i: int, sizes: Sizes, scratch: NDArray[np.float64]) -> float:
     """Return the mean distance of a level to its three nearest in the past, the newest rows left out."""
-    last = i - left_out
-    first = max(0, last - LEVEL_ROWS + 1)
-    if last - first + 1 < max(start, NEIGHBOURS):
+    end = i - sizes.hour + 1
+    past = level[max(0, end - LEVEL_ROWS) : max(0, end)]
+    if len(past) < max(sizes.start, NEIGHBOURS):
         return math.nan
+    distances = scratch[: len(past)]
     now = level[i]
-    near = FAR
-    nearer = FAR
-    nearest = FAR
-    for j in range(last, first - 1, -1):
-        distance = abs(now - level[j])
-        if distance < near:
-            if distance >= nearer:
-                near = distance
-            elif distance >= nearest:
-                near, nearer = nearer, distance
-            else:
-                near, nearer, nearest = nearer, nearest, distance
-    return (nearest + nearer + near) / NEIGHBOURS
+    for k in range(len(past)):
+        distances[k] = abs(now - past[k])
+    return three_nearest(distances).sum() / NEIGHBOURS
 
 
 @njit(nogil=True)
@@ -97,18 +105,23 @@ def shape_distance(work: Work, means: NDArray[np.float64], rows: tuple[int, int,
 
 
 @njit(nogil=True)
-def shape_score(work: Work, i: int, start: int) -> float:
+def shape_score(work: Work, i: int, start: int, scratch: NDArray[np.float64]) -> float:
     """Return the mean distance of the centred last six rows to their three nearest in the past."""
     first = max(0, i - SHAPE_ROWS)
     end = i - SHAPE_LAGS
     if end - first < start:
         return math.nan
-    nearest = np.full(NEIGHBOURS, FAR)
-    for j in range(end - 1, max(first, SHAPE_LAGS - 1) - 1, -1):
-        keep_nearest(nearest, shape_distance(work, work.lag_mean, (i, j, SHAPE_LAGS), nearest[NEIGHBOURS - 1]))
-    if nearest[NEIGHBOURS - 1] >= FAR:
-        return math.nan
-    return np.sqrt(nearest).sum() / NEIGHBOURS
+    first = max(first, SHAPE_LAGS - 1)
+    distances = scratch[: end - first]
+    distances[:] = 0.0
+    means = work.lag_mean[first:end]
+    for q in range(SHAPE_LAGS):
+        past = work.scaled[first - q : end - q]
+        now = work.scaled[i - q]
+        for k in range(len(distances)):
+            part = now - past[k] - (work.lag_mean[i] - means[k])
+            distances[k] += part * part
+    return np.sqrt(three_nearest(distances)).sum() / NEIGHBOURS
 
 
 @njit(nogil=True)
@@ -185,12 +198,12 @@ def look(work: Work, i: int, head: Head, sizes: Sizes, raw: NDArray[np.float64])
     if head.young == 0:
         if i >= sizes.start:
             raw[RANGE] = range_score(value, head.highest, head.lowest)
-        raw[LEVEL12] = level_score(work.hourly, i, sizes.hour, sizes.start)
+        raw[LEVEL12] = level_score(work.hourly, i, sizes, work.scratch)
         raw[SHIFT] = shift_score(work.scaled, i, sizes.shift_rows, sizes.shift_least)
     head.highest = max(head.highest, value)
     head.lowest = min(head.lowest, value)
     if not sizes.small:
-        raw[SHAPE6] = shape_score(work, i, sizes.start)
+        raw[SHAPE6] = shape_score(work, i, sizes.start, work.scratch)
     if head.period > 0:
         rows = season_rows(work.seconds, i, head.period, sizes)
         raw[SEASON_RESID] = season_resid_score(work, i, rows, head, sizes.half_width)
