@@ -1,0 +1,124 @@
+"""The default detector: several simple views of a metric, each calibrated against its own past, combined in one score.
+
+A view (range, level, shift, forecast, season, shape) gives a row a raw score from rows at or before it. The score's
+*surprise* is minus log10 of its tail probability among the scores that the view gave the same metric before, while they
+were new. A, the weighted quadratic mean of the surprises, rises when something begins. Everything is causal, and a
+replay gives the same bits in one piece, in pieces, and row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from anomflow.detectors.multiview.layout import CALIBRATORS, HEAD, MEMORY, RECENT, RING, VIEWS, Output
+from anomflow.detectors.multiview.replay import STAMP, replay
+from anomflow.detectors.multiview.words import explain_surprises
+from anomflow.detectors.states import Floats, Replay, State, checksum
+
+__all__ = ["MultiView"]
+
+LAYOUT: Final[Mapping[str, np.dtype[Any]]] = {"head": HEAD, "undamped": np.dtype("<f8"), "remembered": np.dtype("<f4")}
+
+
+class MultiView:
+    """Judge rows by several views of their past; see ``anomflow.detectors.states.Detector``."""
+
+    name = "multiview"
+    version = f"{STAMP:014x}"
+    views = VIEWS
+    layout = LAYOUT
+
+    def check(self, state: State) -> str | None:
+        """Say what makes a state unusable, None for a sound one."""
+        kept, recent = min(state.rows, RING), min(state.rows, RECENT)
+        counts = state.memory["head"]["remembered"]
+        undamped, remembered = state.memory["undamped"], state.memory["remembered"]
+        lengths_fit = (
+            counts.shape == (1, CALIBRATORS)
+            and (len(state.seconds), len(state.values)) == (kept, kept)
+            and (len(state.anomalies), len(undamped)) == (recent, recent)
+        )
+        if not lengths_fit:
+            return f"its arrays do not have the lengths that {state.rows} rows leave behind"
+        if counts.min() < 0 or counts.max() > min(state.rows, MEMORY) or counts.sum() != len(remembered):
+            return "its calibrators do not have the lengths that its head tells"
+        return None
+
+    def advance(self, state: State | None, seconds: Floats, values: Floats) -> tuple[Replay, State]:
+        """Judge the rows that follow a state, or the first rows of a metric."""
+        if state is None:
+            if len(seconds) == 0:
+                raise ValueError("a metric without rows has no state; give at least one row")
+            state = _build_empty(float(seconds[0]))
+        _check_order(state, seconds)
+        all_seconds, all_values = np.concatenate([state.seconds, seconds]), np.concatenate([state.values, values])
+        head, memory = state.memory["head"].copy(), _unpack(state, len(seconds))
+        output = _build_output(state, len(seconds))
+        kept = len(state.seconds)
+        replay(all_values, all_seconds, kept, state.rows - kept, head, memory, output)
+        after = State(
+            rows=state.rows + len(seconds),
+            origin=state.origin,
+            checkpoint=float(seconds[-1]) if len(seconds) else state.checkpoint,
+            checksum=state.checksum_with(seconds, values),
+            seconds=all_seconds[-RING:].copy(),
+            values=all_values[-RING:].copy(),
+            anomalies=np.concatenate([state.anomalies, output.anomaly])[-RECENT:],
+            memory={"head": head, "undamped": output.undamped[-RECENT:].copy(), "remembered": _pack(head, memory)},
+        )
+        return _build_replay(output), after
+
+    def explain(self, replay: Replay) -> pl.Series:
+        """Say in words which views find each row surprising, null where none does."""
+        return explain_surprises(replay)
+
+
+def _check_order(state: State, seconds: Floats) -> None:
+    if len(seconds) and (seconds[0] <= state.checkpoint or not np.all(np.diff(seconds) > 0)):
+        raise ValueError("rows must ascend in time and follow those of the state; sort them and drop those that it knows")
+
+
+def _build_empty(origin: float) -> State:
+    none = np.empty(0)
+    memory = {"head": np.zeros(1, HEAD), "undamped": none, "remembered": np.empty(0, np.float32)}
+    return State(0, origin, -np.inf, checksum(none, none), none, none, none, memory)
+
+
+def _unpack(state: State, rows: int) -> Any:
+    counts = state.memory["head"]["remembered"][0]
+    memory = np.empty((CALIBRATORS, min(int(counts.max()) + rows, MEMORY) + 1), np.float32)
+    start = 0
+    for which, count in enumerate(counts):
+        memory[which, :count] = state.memory["remembered"][start : start + count]
+        start += count
+    return memory
+
+
+def _pack(head: Any, memory: Any) -> Any:
+    return np.concatenate([memory[which, :count] for which, count in enumerate(head["remembered"][0])])
+
+
+def _build_output(state: State, rows: int) -> Output:
+    undamped = np.zeros(len(state.anomalies) + rows)
+    undamped[: len(state.anomalies)] = state.memory["undamped"]
+    return Output(
+        undamped=undamped,
+        anomaly=np.full(rows, np.nan),
+        expected=np.full(rows, np.nan),
+        expected_low=np.full(rows, np.nan),
+        expected_high=np.full(rows, np.nan),
+        step_seconds=np.full(rows, np.nan),
+        flat_rows=np.zeros(rows, np.int64),
+        residual=np.full(rows, np.nan),
+        surprises=np.zeros((rows, len(VIEWS))),
+    )
+
+
+def _build_replay(output: Output) -> Replay:
+    finite = np.isfinite(output.expected_low) & np.isfinite(output.expected_high)
+    expected, low, high = (np.where(finite, part, np.nan) for part in (output.expected, output.expected_low, output.expected_high))
+    return Replay(output.anomaly, expected, low, high, output.step_seconds, output.flat_rows, output.residual, output.surprises)

@@ -1,0 +1,107 @@
+"""The constants of the multi-view detector and the shape of what it remembers of one metric."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DAY: Final = 86_400.0
+
+# A view looks at no row older than the newest RING rows, so a result does not depend on how a series was cut.
+RING: Final = 12_000
+# Anomaly scores that are kept for damping and smoothing.
+RECENT: Final = 1_000
+# A calibrator that remembers this many scores keeps every second one of them, from the highest down.
+MEMORY: Final = 40_000
+
+# Rows after which scale and step are estimated again and the past is replayed with them.
+STAGES: Final = (20, 50, 100, 200, 400, 1280)
+SMALL: Final = 200
+
+VIEWS: Final = ("range", "level12", "shift", "ar", "season_resid", "season_shape", "shape6")
+RANGE, LEVEL12, SHIFT, AR, SEASON_RESID, SEASON_SHAPE, SHAPE6 = range(7)
+WEIGHTS: Final = (2.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0)
+# One calibrator a view, and one more: residuals below the forecast are calibrated apart from those above.
+AR_BELOW: Final = 7
+CALIBRATORS: Final = 8
+
+LIMIT: Final = 1e6  # of a scaled value: keeps 1e308 from overflowing
+RAW_LIMIT: Final = 1e300  # of a raw value, for the same reason
+SCORE_LIMIT: Final = 1e30  # of a raw score, which is kept in single precision
+AR_ORDER: Final = 5
+AR_SIZE: Final = AR_ORDER + 1
+
+# Everything of fixed size; eight bytes a number, so that an array of heads is aligned.
+HEAD: Final = np.dtype(
+    [
+        ("kernel", "<i8"),  # the code that made this state
+        ("stage", "<i8"),  # rows that scale and step come from; 0 before the first stage
+        ("young", "<i8"),  # 1 where less than 1.5 seasons were known at the stage
+        ("center", "<f8"),
+        ("scale", "<f8"),
+        ("step", "<f8"),  # seconds
+        ("period", "<f8"),  # seconds of a season, 0 for none
+        ("highest", "<f8"),
+        ("lowest", "<f8"),
+        ("trend", "<f8"),  # EWMA of the seasonal residual
+        ("weights", "<f8", (AR_SIZE,)),
+        ("covariance", "<f8", (AR_SIZE, AR_SIZE)),
+        ("sigma", "<f8"),
+        ("updates", "<i8"),
+        ("run", "<i8"),  # identical values up to now
+        ("longest", "<i8"),  # longest earlier run
+        ("remembered", "<i8", (CALIBRATORS,)),
+        ("block_open", "<i8", (CALIBRATORS,)),
+        ("block_row", "<i8", (CALIBRATORS,)),
+        ("block_peak", "<f8", (CALIBRATORS,)),
+    ]
+)
+
+
+class Sizes(NamedTuple):
+    """Sizes of the views, in rows, that follow from the step and the stage of a metric."""
+
+    small: bool
+    start: int
+    hour: int
+    shift_rows: int
+    shift_least: int
+    order: int
+    cycles: int
+    half_width: int
+    neighbours: int
+    shape: int
+    calibrated: int
+    tail: int
+    damping: int
+
+
+class Work(NamedTuple):
+    """Rows under the scale of a stage, with the trailing means that views compare."""
+
+    scaled: NDArray[np.float64]
+    hourly: NDArray[np.float64]
+    lag_mean: NDArray[np.float64]
+    season_mean: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    scratch: NDArray[np.float64]
+
+
+class Output(NamedTuple):
+    """What the kernel fills in, a row each; ``undamped`` starts with the scores that were kept."""
+
+    undamped: NDArray[np.float64]
+    anomaly: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    expected_low: NDArray[np.float64]
+    expected_high: NDArray[np.float64]
+    step_seconds: NDArray[np.float64]
+    flat_rows: NDArray[np.int64]
+    residual: NDArray[np.float64]
+    surprises: NDArray[np.float64]
+
+
+# A record of HEAD as numba sees it: fields are attributes.
+Head = Any

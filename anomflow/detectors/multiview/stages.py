@@ -1,0 +1,141 @@
+"""What the first rows of a metric tell about it: scale, step, season, and the sizes of the views that follow."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from anomflow.detectors.multiview.forecast import reset_forecast
+from anomflow.detectors.multiview.layout import AR_ORDER, CALIBRATORS, DAY, LIMIT, RAW_LIMIT, RECENT, RING, SMALL, STAGES, Head, Sizes, Work
+
+HOUR: Final = 3600.0
+DAILY_UP_TO: Final = 6 * HOUR
+WEEKLY_UP_TO: Final = 2 * DAY
+USUAL_STEP: Final = 60.0
+DAMPING_SECONDS: Final = 9000.0
+DAMPING_ROWS: Final = 30
+FINE_SEASON: Final = 96
+COARSE_SEASON: Final = 24
+SHORT_SEASON: Final = 12
+
+
+@njit(nogil=True)
+def next_stage(rows: int) -> int:
+    """Return the first stage beyond a count of rows; a number that no series reaches after the last."""
+    for stage in STAGES:
+        if stage > rows:
+            return stage
+    return 1 << 62
+
+
+@njit(nogil=True)
+def bounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values whose differences are finite."""
+    return np.minimum(np.maximum(values, -RAW_LIMIT), RAW_LIMIT)
+
+
+@njit(nogil=True)
+def median(values: NDArray[np.float64]) -> float:
+    """Return the median, without overflow."""
+    ordered = np.sort(values)
+    middle = len(ordered) // 2
+    if len(ordered) % 2 == 1:
+        return ordered[middle]
+    return 0.5 * ordered[middle - 1] + 0.5 * ordered[middle]
+
+
+@njit(nogil=True)
+def fit_scale(values: NDArray[np.float64], head: Head) -> None:
+    """Take center and scale from the median and the MAD; a constant gets one percent of its size."""
+    rows = bounded(values)
+    center = median(rows)
+    distances = np.abs(rows - center)
+    scale = median(distances) * 1.4826
+    largest = distances.max()
+    if scale <= 0 and largest > 0:
+        shares = (rows - center) / largest
+        scale = math.sqrt(max(np.mean(shares * shares) - np.mean(shares) ** 2, 0.0)) * largest
+    if scale <= 0:
+        scale = max(1e-9, abs(center) * 0.01)
+    head.center = center
+    head.scale = scale
+
+
+@njit(nogil=True)
+def fit_time(seconds: NDArray[np.float64], head: Head) -> None:
+    """Take the step from the median of the positive ones, and the season from the step."""
+    steps = np.diff(seconds)
+    steps = steps[steps > 0]
+    step = median(steps) if len(steps) > 0 else USUAL_STEP
+    period = DAY if step <= DAILY_UP_TO else 7 * DAY if step <= WEEKLY_UP_TO else 0.0
+    if period > step * RING:
+        period = 0.0  # not one cycle is remembered
+    young = period > 0 and len(seconds) < SMALL and seconds[-1] - seconds[0] < 1.5 * period
+    head.step = step
+    head.young = 1 if young else 0
+    head.period = 0.0 if young else period
+
+
+@njit(nogil=True)
+def open_stage(values: NDArray[np.float64], seconds: NDArray[np.float64], head: Head) -> None:
+    """Estimate scale and time anew from all rows so far, and forget everything that was learned under the old scale."""
+    fit_scale(values, head)
+    fit_time(seconds, head)
+    head.stage = len(values)
+    head.highest = -np.inf
+    head.lowest = np.inf
+    head.trend = 0.0
+    reset_forecast(head)
+    for c in range(CALIBRATORS):
+        head.remembered[c] = 0
+        head.block_open[c] = 0
+        head.block_row[c] = 0
+        head.block_peak[c] = 0.0
+
+
+@njit(nogil=True)
+def build_sizes(head: Head) -> Sizes:
+    """Return the sizes of the views under a stage."""
+    small = head.stage < SMALL
+    season = head.period / head.step
+    return Sizes(
+        small=small,
+        start=15 if small else 100,
+        hour=int(min(max(np.rint(HOUR / head.step), 1.0), 5.0 if small else 120.0)),
+        shift_rows=5 if small else 20,
+        shift_least=15 if small else 80,
+        order=2 if small else AR_ORDER,
+        cycles=7 if head.period == DAY else 8,
+        half_width=int(season // 48) if season >= FINE_SEASON else 1 if season >= COARSE_SEASON else 0,
+        neighbours=1 + int(season // 96),
+        shape=6 if season >= SHORT_SEASON else 3,
+        calibrated=14 if small else 50,
+        tail=7 if small else 20,
+        damping=int(min(max(DAMPING_ROWS, DAMPING_SECONDS / head.step), RECENT)),
+    )
+
+
+@njit(nogil=True)
+def trailing_mean(values: NDArray[np.float64], lag: int, rows: int) -> NDArray[np.float64]:
+    """Return the mean of ``rows`` values that end ``lag`` rows before each, summed from new to old; fewer at the beginning."""
+    count = len(values)
+    means = np.zeros(count)
+    for back in range(lag, min(lag + rows, count)):
+        for i in range(back, count):
+            means[i] += values[i - back]
+    for i in range(lag, count):
+        means[i] /= min(i - lag + 1, rows)
+    return means
+
+
+@njit(nogil=True)
+def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], head: Head, sizes: Sizes) -> Work:
+    """Return rows under the scale of a stage."""
+    scaled = np.minimum(np.maximum((bounded(values) - head.center) / head.scale, -LIMIT), LIMIT)
+    lag_mean = trailing_mean(scaled, 1, 5)
+    season_mean = lag_mean if sizes.shape == 6 else trailing_mean(scaled, 1, sizes.shape - 1)  # noqa: PLR2004 - the lags of lag_mean
+    return Work(scaled, trailing_mean(scaled, 0, sizes.hour), lag_mean, season_mean, seconds, np.empty(len(scaled)))
