@@ -158,7 +158,7 @@ def _read_defaults(folder: Path) -> tuple[Layer, tuple[Problem, ...]]:
         problems.append(layer.problem(("metric_batch",), "metric_batch names one batch and has no place in the defaults"))
     known = {key: value for key, value in layer.values.items() if key in owners() and key != "metric_batch"}
     good = Layer(known, layer.origins)
-    return good, (*problems, *build_spec(good, "defaults")[1])
+    return good, (*problems, *build_spec(good)[1])
 
 
 def _unknown_name(name: str, scan: _Folder) -> Problem:
@@ -174,7 +174,7 @@ def _build(draft: _Draft, scan: _Folder) -> tuple[Batch | None, tuple[Problem, .
     layer = reduce(merge_layers, (scan.defaults, draft.document.layer, outside, scan.given))
     layer = _add_siblings(layer, draft.file, scan.path)
     problems += [*find_unknown_keys(layer), *of_outside]
-    spec, of_values = build_spec(layer, draft.file.guess)
+    spec, of_values = build_spec(layer)
     origins = {key: layer.origins.get((key,), DEFAULT) for key in owners()}
     batch = Batch(spec, draft.file.path, scan.path, origins, layer.origins)
     problems += [*of_values, *find_problems(batch, layer, {str(problem.key) for problem in of_values})]

@@ -47,21 +47,21 @@ def find_unknown_keys(layer: Layer) -> Iterator[Problem]:
             yield layer.problem((key,), f"{key} is not a setting.{hint}")
 
 
-def build_spec(layer: Layer, name: str) -> tuple[BatchSpec, tuple[Problem, ...]]:
+def build_spec(layer: Layer) -> tuple[BatchSpec, tuple[Problem, ...]]:
     """Build the spec of known keys, and report every value of a wrong type or out of bounds.
 
-    A wrong value is left out, so that the others can still be checked; ``name`` stands in for a missing or wrong one.
+    A wrong value is left out, so that the others can still be checked; a batch without a right name is called `unnamed`.
     """
-    problems = tuple(problem for section in SECTIONS for problem in _validate(section, _values(section, layer), layer))
+    problems = tuple(problem for section in SECTIONS for problem in _validate(section, _values(section, layer.values), layer))
     wrong = {problem.key for problem in problems}
     good = {key: value for key, value in layer.values.items() if key not in wrong}
-    sections: dict[str, Any] = {section: _values(section, Layer(good)) for section in SECTIONS}
-    sections["common"].setdefault("metric_batch", name)
+    sections: dict[str, Any] = {section: _values(section, good) for section in SECTIONS}
+    sections["common"].setdefault("metric_batch", "unnamed")
     return BatchSpec(**sections), tuple(problem for problem in problems if (str(problem.key),) in layer.origins)
 
 
-def _values(section: str, layer: Layer) -> dict[str, Any]:
-    return {key: value for key, value in layer.values.items() if owners().get(key) == section}
+def _values(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if owners().get(key) == section}
 
 
 def _validate(section: str, values: dict[str, Any], layer: Layer) -> tuple[Problem, ...]:
