@@ -62,7 +62,14 @@ class SettingsError(AnomflowError):
 
 
 class SqlError(AnomflowError):
-    """Report a template or query that cannot be rendered or translated."""
+    """Report a template or query that cannot be rendered or translated; ``where`` and ``line`` (from 1) say of what."""
+
+    def __init__(self, message: str, where: str = "", line: int | None = None) -> None:
+        place = where if line is None else f"{where}:{line}"
+        super().__init__(f"{place}: {message}" if place else message)
+        self.message = message
+        self.where = where
+        self.line = line
 
 
 class FrameError(AnomflowError):

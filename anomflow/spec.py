@@ -11,12 +11,12 @@ from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 Job = Literal["ingest", "train", "score", "alert", "plot", "pipeline"]
 JOBS: Final[tuple[Job, ...]] = ("ingest", "train", "score", "alert", "plot", "pipeline")
 
-_DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|min|h|d|w)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -28,8 +28,21 @@ def parse_duration(value: object) -> object:
     if isinstance(value, str) and match is None:
         msg = f"{value!r} is not a duration; write for example 90s, 10min, 36h, 2d or 1w"
         raise ValueError(msg)
-    seconds = float(value) if match is None else float(match["count"]) * _UNIT_SECONDS[match["unit"]]
-    return timedelta(seconds=seconds)
+    seconds = float(value) if match is None else float(match[1]) * _UNIT_SECONDS[match[2]]
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError as error:
+        msg = f"{value!r} is longer than a duration can be"
+        raise ValueError(msg) from error
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration as ``parse_duration`` reads it, in the largest unit that divides it (``36h``, ``10min``, ``1.5s``)."""
+    for unit in ("d", "h", "min"):
+        count, rest = divmod(value, timedelta(seconds=_UNIT_SECONDS[unit]))
+        if count and not rest:
+            return f"{count}{unit}"
+    return f"{value / timedelta(seconds=1):.15g}s"
 
 
 def _check_positive(value: timedelta) -> timedelta:
@@ -43,9 +56,12 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-PositiveDuration = Annotated[Duration, AfterValidator(_check_positive)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+_DURATION_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "number"}]})
+_NAMES_SCHEMA = WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), _DURATION_SCHEMA]
+PositiveDuration = Annotated[Duration, AfterValidator(_check_positive), _DURATION_SCHEMA]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), _NAMES_SCHEMA]
 
 
 class Section(BaseModel):

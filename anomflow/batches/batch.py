@@ -1,0 +1,103 @@
+"""One batch as it was loaded: its settings, its file, where each value came from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from anomflow.batches.layers import DEFAULT, KeyPath, Origin
+from anomflow.spec import SECTIONS, BatchSpec, owners
+from anomflow.sql import Template, resolve_include
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from anomflow.errors import Problem
+
+_LONE_INCLUDE: Final = re.compile(r"""\s*\{%-?\s*include\s+(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*-?%\}\s*""")
+_ANY_INCLUDE: Final = re.compile(r"\{%-?\s*include\b")
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """Python source of an ingest function.
+
+    With ``path`` it is that whole file, to be imported as a module; else ``text`` stands in ``where`` from ``line`` on.
+    """
+
+    text: str
+    where: str
+    line: int = 1
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The effective settings of a batch and their provenance.
+
+    ``folder`` is the metrics folder, ``origins`` has an entry for each flat key, ``paths`` also for the values inside.
+    """
+
+    spec: BatchSpec
+    path: Path
+    folder: Path
+    origins: Mapping[str, Origin] = field(repr=False)
+    paths: Mapping[KeyPath, Origin] = field(repr=False, default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the batch's name."""
+        return self.spec.name
+
+    def value(self, key: str) -> Any:
+        """Return the effective value of a flat key."""
+        return getattr(getattr(self.spec, owners()[key]), key)
+
+    def values(self) -> dict[str, Any]:
+        """Return the effective value of each flat key, in the order of the sections."""
+        return {key: self.value(key) for section in SECTIONS.values() for key in section.model_fields}
+
+    def variables(self) -> dict[str, object]:
+        """Return what the batch's templates may use: its settings by key (but not its sources) and its ``vars``."""
+        settings = {key: value for key, value in self.values().items() if not key.endswith(("_sql", "_fn"))}
+        return {**settings, **self.spec.common.vars}
+
+    def template(self, key: str) -> Template | None:
+        """Return the SQL template under a key such as ``ingest_sql``, or None where the batch has none (or no such key)."""
+        text = self.value(key) if key in owners() else None
+        if text is None:
+            return None
+        origin = self.origins.get(key, DEFAULT)
+        line = origin.text_line or origin.line or 1
+        return Template(text, origin.where, line, self.folder, folded=origin.text_line is None)
+
+    @property
+    def function(self) -> FunctionSource | None:
+        """Return the source of the ingest function; a lone include is its file. Raises OSError, UnicodeDecodeError for that file."""
+        text = self.spec.ingest.ingest_fn
+        if text is None:
+            return None
+        included = find_lone_include(text)
+        path = None if included is None else resolve_include(self.folder, included)
+        if path is not None:
+            return FunctionSource(path.read_text(encoding="utf-8-sig"), path.as_posix(), 1, path)
+        origin = self.origins.get("ingest_fn", DEFAULT)
+        return FunctionSource(text, origin.where, origin.text_line or origin.line or 1)
+
+
+def find_lone_include(text: str) -> str | None:
+    """Return the name that a text includes, where the include is all of the text.
+
+    >>> find_lone_include("{%- include './sales/sales.py' -%}")
+    './sales/sales.py'
+    """
+    match = _LONE_INCLUDE.fullmatch(text)
+    return None if match is None else match["name"]
+
+
+def has_include(text: str) -> bool:
+    """Tell whether a text includes a file anywhere."""
+    return _ANY_INCLUDE.search(text) is not None

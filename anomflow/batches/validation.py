@@ -1,0 +1,136 @@
+"""Merged values as a spec, or all that is wrong with their types and bounds."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from anomflow.batches.suggestions import is_anomstack_key, suggest
+from anomflow.spec import SECTIONS, BatchSpec, owners
+
+if TYPE_CHECKING:
+    from anomflow.batches.layers import KeyPath, Layer
+    from anomflow.errors import Problem
+
+_KINDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "bool": "true or false",
+    "string": "text (in quotes)",
+    "dict": "a mapping",
+    "tuple": "a list",
+    "time": "a duration such as 90s, 10min, 36h, 2d or 1w",
+}
+_REPR: Final = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+
+
+def find_unknown_keys(layer: Layer) -> Iterator[Problem]:
+    """Report keys that are no settings; those of Anomstack only as warnings."""
+    for key in layer.values:
+        if key in owners():
+            continue
+        if is_anomstack_key(key):
+            yield layer.problem((key,), f"{key} is a setting of Anomstack without effect in this version", warning=True)
+        else:
+            hint = suggest(key, list(owners())) or " Variables of your own for templates stand under vars:"
+            yield layer.problem((key,), f"{key} is not a setting.{hint}")
+
+
+def build_spec(layer: Layer) -> tuple[BatchSpec, tuple[Problem, ...]]:
+    """Build the spec of known keys, and report every value of a wrong type or out of bounds.
+
+    A wrong value is left out, so that the others can still be checked; a batch without a right name is called `unnamed`.
+    """
+    problems = tuple(problem for section in SECTIONS for problem in _validate(section, _values(section, layer.values), layer))
+    wrong = {problem.key for problem in problems}
+    good = {key: value for key, value in layer.values.items() if key not in wrong}
+    sections: dict[str, Any] = {section: _values(section, good) for section in SECTIONS}
+    sections["common"].setdefault("metric_batch", "unnamed")
+    return BatchSpec(**sections), tuple(problem for problem in problems if (str(problem.key),) in layer.origins)
+
+
+def _values(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if owners().get(key) == section}
+
+
+def _validate(section: str, values: dict[str, Any], layer: Layer) -> tuple[Problem, ...]:
+    try:
+        SECTIONS[section](**values)
+    except ValidationError as error:
+        return tuple(_describe_errors(error, layer))
+    return ()
+
+
+def _describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
+    """Yield one problem a value; the branches of a union become alternatives of one message."""
+    details: dict[KeyPath, list[Mapping[str, Any]]] = {}
+    for detail in error.errors(include_url=False):
+        details.setdefault(_path(detail["loc"], layer.values), []).append(dict(detail))
+    for path, of_path in details.items():
+        yield layer.problem(path, _message(path, of_path))
+
+
+def _path(loc: KeyPath, values: object) -> KeyPath:
+    """Cut what pydantic adds to a location (a union's branch, ``[key]``), so that it names a value that there is."""
+    path: KeyPath = ()
+    for step in loc:
+        inside = values if isinstance(values, Mapping) else dict(enumerate(values)) if isinstance(values, list) else {}
+        if step not in inside:
+            break
+        values = inside[step]
+        path = (*path, step)
+    return path or loc[:1]
+
+
+def _message(path: KeyPath, details: list[Mapping[str, Any]]) -> str:
+    name = ".".join(str(step) for step in path)
+    first = details[0]
+    if first["loc"][-1] == "[key]":
+        return f"{name} is not allowed here; {_wrong_name(first)}"
+    if first["type"] == "value_error":
+        return f"{name}: {first['ctx']['error']}"
+    if first["type"] == "literal_error":
+        return f"{name} is {show(first['input'])}; {_wrong_name(first)}"
+    allowed = " or ".join(dict.fromkeys(_allowed(detail) for detail in details))
+    return f"{name} is {show(first['input'])}; allowed is {allowed}"
+
+
+def _wrong_name(detail: Mapping[str, Any]) -> str:
+    if detail["type"] != "literal_error":
+        return f"allowed is {_allowed(detail)} as its name"
+    expected = str(detail["ctx"]["expected"])
+    names = [name.strip("' ") for name in expected.replace(" or ", ", ").split(",")]
+    return f"allowed: {', '.join(names)}.{suggest(str(detail['input']), names, cutoff=0.5)}"
+
+
+def _allowed(detail: Mapping[str, Any]) -> str:
+    kind, context = str(detail["type"]), detail.get("ctx", {})
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return f"{words} {context[bound]}"
+    if kind == "string_pattern_mismatch":
+        return f"text that matches {context['pattern']}"
+    if kind == "string_too_long":
+        return f"at most {context['max_length']} characters"
+    family = kind.split("_", 1)[0]
+    return _KINDS.get(family, str(detail["msg"]))
+
+
+def show(value: object) -> str:
+    """Quote a found value for a message, shortened; no value is called empty."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _REPR.repr(value)

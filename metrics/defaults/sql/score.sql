@@ -1,0 +1,45 @@
+-- The rows that may need a score, from since to until (both inclusive): all after the checkpoint, and those before it
+-- that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours
+-- (its metadata is no JSON object) counts as none; of several scores of a row the newest counts.
+select
+    observations.metric_name,
+    observations.metric_timestamp,
+    observations.metric_value,
+    scores.metadata as score_metadata
+from (
+    select
+        metric_name,
+        metric_timestamp,
+        metric_value,
+        {{ tie_break }} as row_order
+    from {{ table }}
+    where
+        metric_batch = {{ batch }}
+        and metric_type = 'metric'
+        and metric_timestamp >= {{ since }}
+        and metric_timestamp <= {{ until }}
+        {%- if metrics is not none %}
+        and metric_name in ({{ metrics }})
+        {%- endif %}
+) as observations
+left join (
+    select
+        metric_name,
+        metric_timestamp,
+        metadata,
+        row_number() over (partition by metric_name, metric_timestamp order by {{ tie_break }} desc) as recency
+    from {{ table }}
+    where
+        metric_batch = {{ batch }}
+        and metric_type = 'score'
+        and metric_timestamp >= {{ since }}
+        and metric_timestamp <= {{ until }}
+        and metadata like '{"%'
+) as scores
+    on observations.metric_name = scores.metric_name
+    and observations.metric_timestamp = scores.metric_timestamp
+    and scores.recency = 1
+where
+    observations.metric_timestamp > {{ checkpoint }}
+    or scores.metadata is null
+order by observations.metric_name, observations.metric_timestamp, observations.row_order
