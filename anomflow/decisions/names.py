@@ -1,0 +1,33 @@
+"""Which metrics a list of names and patterns selects."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a name is in a list; ``*`` in an entry stands for any text, everything else for itself."""
+    return any(re.fullmatch(_pattern(pattern), name, re.DOTALL) for pattern in patterns)
+
+
+def is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Tell whether a metric takes part: it is included (an empty list includes all) and not excluded."""
+    return (not include or matches(name, include)) and not matches(name, exclude)
+
+
+def select_metrics(rows: pl.DataFrame, include: Sequence[str], exclude: Sequence[str]) -> pl.DataFrame:
+    """Keep the rows of the metrics that take part."""
+    if not include and not exclude:
+        return rows
+    names = [name for name in rows["metric_name"].unique() if is_selected(name, include, exclude)]
+    return rows.filter(pl.col("metric_name").is_in(names))
+
+
+def _pattern(entry: str) -> str:
+    return ".*".join(re.escape(part) for part in entry.split("*"))
