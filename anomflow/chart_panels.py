@@ -1,0 +1,222 @@
+"""The panels of a chart in Altair. ``anomflow.charts`` imports this module when it draws, since Altair imports slowly.
+
+Colours are those of Okabe and Ito (2008) or near them, told apart by people with any colour vision; alert kinds differ
+by shape too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+import altair as alt
+import polars as pl
+
+from anomflow.chart_data import arrange_history, find_lone_points, find_time_range, find_value_range
+from anomflow.wording import clean_text, render_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from anomflow.charts import Chart
+
+MARKS: Final[dict[str, tuple[str, str]]] = {
+    "anomaly": ("#D55E00", "circle"),
+    "threshold": ("#A0348A", "triangle-up"),
+    "change": ("#0072B2", "diamond"),
+    "freshness": ("#E69F00", "square"),
+    "flatline": ("#7A5C00", "cross"),
+    "llm": ("#009E73", "triangle-down"),
+    "info": ("#6B7280", "triangle-right"),
+}
+OTHER_MARK: Final = ("#000000", "wedge")
+
+_WIDTH, _VALUE_HEIGHT, _SCORE_HEIGHT = 620, 200, 80
+_LINE, _BAND, _LIMIT, _TEXT, _GRID, _RULE = "#1F3A5F", "#56B4E9", "#B03A00", "#39424E", "#E6E9ED", "#AAB2BD"
+_DOTS_UP_TO = 60  # with so few points each is drawn as a dot
+_AXIS_EXTENT = 44
+_BREAK: Final = "break-paths-show-path-domains"
+_TIME_FORMAT = {
+    "year": "%Y", "quarter": "%b %Y", "month": "%b %Y", "week": "%d %b", "date": "%d %b", "day": "%d %b",
+    "hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S", "milliseconds": "%H:%M:%S.%L",
+}  # fmt: skip
+_NUMBER_LABEL = (
+    "datum.value != 0 && (abs(datum.value) >= 1e15 || abs(datum.value) < 1e-4) ? format(datum.value, '.3~e')"
+    " : abs(datum.value) >= 1e4 ? format(datum.value, '.6~s') : format(datum.value, ',.6~r')"
+)
+_TOOLTIPS: Final = {
+    "metric": ("metric_value", "value", ",.6~g"),
+    "low": ("expected_low", "expected from", ",.6~g"),
+    "high": ("expected_high", "expected to", ",.6~g"),
+    "score": ("anomaly_score", "anomaly score", ".4f"),
+    "limit": ("threshold", "threshold", ".4f"),
+    "kind": ("alert", "alert", ""),
+}
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """The rows of a chart and what its panels share: the time axis, the moment to point at, whether one can explore."""
+
+    rows: pl.DataFrame
+    time: alt.X
+    highlight: datetime | None
+    interactive: bool
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One of the two pictures: the column that it shows, its axis, where an alert without a value stands, its height."""
+
+    column: str
+    value: alt.Y
+    missing: float | None
+    height: int
+
+
+def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> alt.VConcatChart:
+    """Return a chart's value panel over its score panel, with one time axis."""
+    rows = arrange_history(chart.history, max_points)
+    time, highlight = _build_time_axis(rows, chart.highlight)
+    drawing = _Drawing(rows, time, highlight, interactive)
+    panels = alt.vconcat(_build_value_panel(drawing), _build_score_panel(drawing), spacing=14)
+    subtitle = _describe(rows)
+    titled = panels.properties(
+        title=alt.TitleParams(chart.title, subtitle=subtitle, limit=_WIDTH),
+        description=f"{chart.title}: {subtitle}",
+        background="white",
+        padding=10,
+    )
+    return _style(titled)
+
+
+def _style(chart: alt.VConcatChart) -> alt.VConcatChart:
+    font = "Arial, Helvetica, Liberation Sans, sans-serif"
+    axis = {"domainColor": _RULE, "tickColor": _RULE, "gridColor": _GRID, "labelColor": _TEXT, "titleColor": _TEXT}
+    styled: alt.VConcatChart = (
+        chart.resolve_scale(x="shared", color="shared", shape="shared")
+        .configure(font=font, aria=False)
+        .configure_title(anchor="start", fontSize=15, subtitleFontSize=11, color="#14202E", subtitleColor="#5A6472", offset=8)
+        .configure_axis(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", **axis)
+        .configure_legend(labelFontSize=11, labelColor=_TEXT)
+        .configure_view(stroke=None)
+    )
+    return styled
+
+
+def _describe(rows: pl.DataFrame) -> str:
+    if rows.is_empty():
+        return "no rows"
+    first: Any = rows["metric_timestamp"].min()
+    last: Any = rows["metric_timestamp"].max()
+    period = f"{render_time(first)} to {render_time(last)}"
+    if rows["metric_value"].null_count() == rows.height:
+        return f"no values, {period}"
+    has_band = rows.select((pl.col("expected_low").is_not_null() & pl.col("expected_high").is_not_null()).any()).item()
+    return f"{period}, shaded: expected range" if has_band else period
+
+
+def _build_time_axis(rows: pl.DataFrame, highlight: datetime | None) -> tuple[alt.X, datetime | None]:
+    """Return the axis, and the moment to point at where it lies on it."""
+    ends = find_time_range(rows, highlight)
+    domain = alt.Undefined if ends is None else [_milliseconds(end) for end in ends]
+    axis = alt.Axis(format=alt.Dict(_TIME_FORMAT), labelOverlap="greedy", tickCount=8)
+    time = alt.X("time:T", title=None, axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
+    is_on_axis = ends is not None and highlight is not None and ends[0] <= highlight <= ends[1]
+    return time, highlight if is_on_axis else None
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _build_data(rows: pl.DataFrame, **columns: str) -> alt.InlineData:
+    """Hand rows to a chart under short names, times as milliseconds since 1970."""
+    time = pl.col("metric_timestamp").dt.epoch("ms").alias("time")
+    return alt.InlineData(values=rows.select(time, **{key: pl.col(name) for key, name in columns.items()}).to_dicts())
+
+
+def _build_value_panel(drawing: _Drawing) -> alt.LayerChart:
+    low, high = find_value_range(drawing.rows)
+    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
+    axis = alt.Axis(labelExpr=_NUMBER_LABEL, tickCount=6, minExtent=_AXIS_EXTENT)
+    panel = _Panel("metric_value", alt.Y("value:Q", title="value", scale=scale, axis=axis), low, _VALUE_HEIGHT)
+    base = alt.Chart(_build_data(drawing.rows, low="expected_low", high="expected_high")).encode(x=drawing.time)
+    band = base.mark_area(opacity=0.3, color=_BAND, clip=True, invalid=_BREAK).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
+    return _build_panel(drawing, panel, [band, _build_line(drawing, panel)])
+
+
+def _build_score_panel(drawing: _Drawing) -> alt.LayerChart:
+    axis = alt.Axis(values=[0, 0.5, 1], minExtent=_AXIS_EXTENT)
+    value = alt.Y("value:Q", title="anomaly score", scale=alt.Scale(domain=[0, 1], nice=False), axis=axis)
+    panel = _Panel("anomaly_score", value, None, _SCORE_HEIGHT)
+    limits = alt.Chart(_build_data(_find_steps(drawing.rows), value="threshold"))
+    limit = limits.mark_line(color=_LIMIT, strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after", clip=True)
+    return _build_panel(drawing, panel, [limit.encode(x=drawing.time, y=value), _build_line(drawing, panel)])
+
+
+def _find_steps(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep the rows where the threshold changes, and the last one: all that a stepped line needs."""
+    known = rows.filter(pl.col("threshold").is_not_null())
+    is_new = pl.col("threshold").ne_missing(pl.col("threshold").shift(1))
+    return known.filter(is_new | (pl.int_range(pl.len()) == pl.len() - 1))
+
+
+def _build_line(drawing: _Drawing, panel: _Panel) -> alt.Chart:
+    line = alt.Chart(_build_data(drawing.rows, value=panel.column)).mark_line(color=_LINE, strokeWidth=1.5, clip=True, invalid=_BREAK)
+    drawn: alt.Chart = line.encode(x=drawing.time, y=panel.value)
+    return drawn
+
+
+def _build_panel(drawing: _Drawing, panel: _Panel, layers: list[alt.Chart]) -> alt.LayerChart:
+    """Put what every panel has over its own layers: the moment to point at, dots, alerts, and what a pointer finds."""
+    common = [_build_pointer(drawing), *layers, _build_dots(drawing, panel), _build_marks(drawing, panel)]
+    if drawing.interactive:
+        common.append(_build_tooltips(drawing, panel))
+    layered: alt.LayerChart = alt.layer(*common).properties(width=_WIDTH, height=panel.height)
+    return layered
+
+
+def _build_pointer(drawing: _Drawing) -> alt.Chart:
+    moments = [] if drawing.highlight is None else [{"time": _milliseconds(drawing.highlight)}]
+    pointer: alt.Chart = alt.Chart(alt.InlineData(values=moments)).mark_rule(color=_RULE, strokeWidth=5, opacity=0.45).encode(x=drawing.time)
+    return pointer
+
+
+def _build_dots(drawing: _Drawing, panel: _Panel) -> alt.Chart:
+    """Draw the points that no line reaches, or all where they are few."""
+    rows = drawing.rows
+    shown = rows[panel.column].is_not_null() if rows.height <= _DOTS_UP_TO else find_lone_points(rows, panel.column)
+    dots = alt.Chart(_build_data(rows.filter(shown), value=panel.column)).mark_circle(color=_LINE, size=14, opacity=1, clip=True)
+    drawn: alt.Chart = dots.encode(x=drawing.time, y=panel.value)
+    return drawn
+
+
+def _build_marks(drawing: _Drawing, panel: _Panel) -> alt.Chart:
+    """Draw the alerts by kind; one without a value stands where the panel says, or nowhere."""
+    named = pl.col("alert").map_elements(clean_text, return_dtype=pl.String)
+    place = pl.col(panel.column).fill_null(pl.lit(panel.missing, pl.Float64))
+    alerts = drawing.rows.filter(pl.col("alert").is_not_null()).with_columns(named, place)
+    found = set(alerts["alert"])
+    kinds = [kind for kind in MARKS if kind in found] + sorted(found - set(MARKS))
+    looks = [MARKS.get(kind, OTHER_MARK) for kind in kinds]
+    legend = alt.Legend(title=None, orient="top", symbolSize=80) if kinds else None
+    colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[look[0] for look in looks]), legend=legend)
+    shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[look[1] for look in looks]), legend=legend)
+    data = _build_data(alerts.filter(pl.col(panel.column).is_not_null()), value=panel.column, kind="alert")
+    marks = alt.Chart(data).mark_point(filled=True, size=90, opacity=1)
+    drawn: alt.Chart = marks.encode(x=drawing.time, y=panel.value, color=colour, shape=shape)
+    return drawn
+
+
+def _build_tooltips(drawing: _Drawing, panel: _Panel) -> alt.Chart:
+    """Lay invisible points over a panel that tell about themselves, and let it be moved and zoomed along time."""
+    rows = drawing.rows.filter(pl.col(panel.column).is_not_null()).with_columns(drawn=pl.col(panel.column))
+    data = _build_data(rows, value="drawn", **{key: column for key, (column, _, _) in _TOOLTIPS.items()})
+    points = alt.Chart(data).mark_point(filled=True, size=120, opacity=0).encode(x=drawing.time, y=panel.value)
+    time = alt.Tooltip("time:T", title="time (UTC)", timeUnit="utcyearmonthdatehoursminutesseconds", format="%Y-%m-%d %H:%M:%S")
+    told = [alt.Tooltip(f"{key}:Q", title=title, format=form) for key, (_, title, form) in _TOOLTIPS.items() if form]
+    zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
+    explored: alt.Chart = points.encode(tooltip=[time, *told, alt.Tooltip("kind:N", title="alert")]).add_params(zoom)
+    return explored
