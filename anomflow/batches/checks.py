@@ -87,10 +87,11 @@ def _check_references(batch: Batch, layer: Layer) -> Iterator[Problem]:
 
 def _check_time_zone(batch: Batch, layer: Layer) -> Iterator[Problem]:
     name = batch.spec.common.timezone
-    known = zoneinfo.available_timezones()
-    if name not in known:
-        message = f"timezone is {name!r}, which is no IANA time zone (such as Europe/Dublin).{suggest(name, sorted(known))}"
-        yield layer.problem(("timezone",), message)
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        hint = suggest(name, sorted(zoneinfo.available_timezones()))
+        yield layer.problem(("timezone",), f"timezone is {name!r}, which is no IANA time zone (such as Europe/Dublin).{hint}")
 
 
 def _check_thresholds(batch: Batch, layer: Layer) -> Iterator[Problem]:

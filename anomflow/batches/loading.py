@@ -20,7 +20,7 @@ from anomflow.errors import Problem, SettingsError
 from anomflow.spec import owners
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _NAME_LINE: Final = re.compile(r"""^metric_batch\s*:\s*["']?([A-Za-z0-9_.-]+)""", re.MULTILINE)
@@ -87,7 +87,7 @@ def load_batches(folder: Path, environ: Mapping[str, str], overrides: Mapping[st
         problems += found
         if batch is not None and not _errors(scan.shared):
             batches[batch.name] = batch
-    return Loaded(dict(sorted(batches.items())), tuple(dict.fromkeys(problems)))
+    return Loaded(dict(sorted(batches.items())), _in_order(problems))
 
 
 def load_batch(folder: Path, name: str, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Batch:
@@ -100,8 +100,19 @@ def load_batch(folder: Path, name: str, environ: Mapping[str, str], overrides: M
     problems = [*scan.shared, *scan.overrides.problems_of(name), *(problem for _, found in results for problem in found)]
     batch = results[0][0]
     if batch is None or _errors(problems):
-        raise SettingsError(list(dict.fromkeys(_errors(problems))))
+        raise SettingsError(_in_order(_errors(problems)))
     return batch
+
+
+def find_names(folder: Path) -> dict[str, Path]:
+    """Find the names of all batches under a metrics folder and their files, right or wrong; of two files the last."""
+    drafts = (_read_draft(file) for file in find_batch_files(folder))
+    return {draft.name: draft.file.path for draft in drafts if draft is not None}
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Drop repetitions (a wrong default is found again with every batch) and sort by place."""
+    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.where, problem.line or 0)))
 
 
 def _errors(problems: tuple[Problem, ...] | list[Problem]) -> list[Problem]:

@@ -35,12 +35,13 @@ ANOMSTACK_KEYS: Final = frozenset(
         "tholdalert_recent_n",
     }
 )
-_ANOMSTACK_PREFIXES: Final = ("change_", "delete_", "llmalert_", "summary_", "dashboard_")
+ANOMSTACK_PREFIXES: Final = ("change_", "delete_", "llmalert_", "summary_", "dashboard_")
+ANOMSTACK_SUFFIX: Final = "_default_schedule_status"
 
 
 def is_anomstack_key(key: str) -> bool:
     """Tell whether a key is a setting of Anomstack that is not one here."""
-    return key in ANOMSTACK_KEYS or key.startswith(_ANOMSTACK_PREFIXES) or key.endswith("_default_schedule_status")
+    return key in ANOMSTACK_KEYS or key.startswith(ANOMSTACK_PREFIXES) or key.endswith(ANOMSTACK_SUFFIX)
 
 
 def suggest(name: str, known: Sequence[str], cutoff: float = 0.75) -> str:

@@ -27,12 +27,8 @@ _KINDS: Final = {
 }
 _REPR: Final = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
-_BOUNDS: Final = {
-    "greater_than_equal": ("ge", "at least"),
-    "greater_than": ("gt", "more than"),
-    "less_than_equal": ("le", "at most"),
-    "less_than": ("lt", "less than"),
-}
+_BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+_BOUND_ERRORS: Final = ("greater_than_equal", "greater_than", "less_than_equal", "less_than")
 
 
 def find_unknown_keys(layer: Layer) -> Iterator[Problem]:
@@ -102,7 +98,8 @@ def _message(path: KeyPath, details: list[Mapping[str, Any]]) -> str:
         return f"{name}: {first['ctx']['error']}"
     if first["type"] == "literal_error":
         return f"{name} is {show(first['input'])}; {_wrong_name(first)}"
-    allowed = " or ".join(dict.fromkeys(_allowed(detail) for detail in details))
+    bounds = find_bounds(str(path[0])) if first["type"] in _BOUND_ERRORS else ""
+    allowed = bounds or " or ".join(dict.fromkeys(_allowed(detail) for detail in details))
     return f"{name} is {show(first['input'])}; allowed is {allowed}"
 
 
@@ -116,15 +113,23 @@ def _wrong_name(detail: Mapping[str, Any]) -> str:
 
 def _allowed(detail: Mapping[str, Any]) -> str:
     kind, context = str(detail["type"]), detail.get("ctx", {})
-    if kind in _BOUNDS:
-        bound, words = _BOUNDS[kind]
-        return f"{words} {context[bound]}"
     if kind == "string_pattern_mismatch":
         return f"text that matches {context['pattern']}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
     family = kind.split("_", 1)[0]
     return _KINDS.get(family, str(detail["msg"]))
+
+
+def find_bounds(key: str) -> str:
+    """Say what a number may be: ``at least 1 and at most 256``; empty where nothing bounds it."""
+    field = SECTIONS[owners()[key]].model_fields[key]
+    bounds = {name: getattr(part, name) for part in field.metadata for name in _BOUNDS if hasattr(part, name)}
+    return " and ".join(f"{words} {_number(bounds[name])}" for name, words in _BOUNDS.items() if name in bounds)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def show(value: object) -> str:

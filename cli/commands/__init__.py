@@ -1,0 +1,1 @@
+"""The groups of commands; each module here has ``register(app)``."""
