@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import polars as pl
@@ -55,7 +56,9 @@ def as_polars(result: object) -> pl.DataFrame:
             return pl.DataFrame(result)
     except Exception as error:
         raise IngestError(f"ingest returned a {_type_name(result)} that cannot be read: {error}") from error
-    raise IngestError(f"ingest returned a {_type_name(result)}; return a polars, pandas or Arrow table with the columns {', '.join(REQUIRED)}")
+    raise IngestError(
+        f"ingest returned a {_type_name(result)}; return a polars, pandas or Arrow table with the columns {', '.join(REQUIRED)}"
+    )
 
 
 def _type_name(value: object) -> str:
@@ -126,7 +129,7 @@ def _parse_epoch(column: pl.Series) -> pl.Series:
     whole = column.dtype.is_integer()
     number = pl.col(column.name).cast(pl.Int64, strict=False) if whole else pl.col(column.name).cast(pl.Float64)
     micros = pl.lit(None, dtype=pl.Int64)
-    for (low, factor), (high, _) in zip(_EPOCH_UNITS, _EPOCH_UNITS[1:], strict=False):
+    for (low, factor), (high, _) in pairwise(_EPOCH_UNITS):
         scaled = _scale(number, factor) if whole else (number * factor).round()
         micros = pl.when((number.abs() >= low) & (number.abs() < high)).then(scaled.cast(pl.Int64, strict=False)).otherwise(micros)
     return column.to_frame().select(micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias(column.name)).to_series()

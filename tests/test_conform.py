@@ -20,7 +20,11 @@ NEW_YEAR = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 def build_rows(times: object, values: object = None, names: object = None) -> pl.DataFrame:
     count = len(times)  # type: ignore[arg-type]
     return pl.DataFrame(
-        {"metric_timestamp": times, "metric_name": ["m"] * count if names is None else names, "metric_value": [1.0] * count if values is None else values},
+        {
+            "metric_timestamp": times,
+            "metric_name": ["m"] * count if names is None else names,
+            "metric_value": [1.0] * count if values is None else values,
+        },
         strict=False,
     )
 
@@ -136,7 +140,13 @@ def test_columns_are_found_whatever_their_case_and_others_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("column", "found"),
-    [("metric_timestamp", [[1]]), ("metric_timestamp", [True]), ("metric_value", [dt.date(2026, 1, 1)]), ("metric_name", [[1]]), ("metric_value", [b"1"])],
+    [
+        ("metric_timestamp", [[1]]),
+        ("metric_timestamp", [True]),
+        ("metric_value", [dt.date(2026, 1, 1)]),
+        ("metric_name", [[1]]),
+        ("metric_value", [b"1"]),
+    ],
 )
 def test_a_column_of_an_impossible_type_is_an_error_that_names_it(column: str, found: list[object]) -> None:
     with pytest.raises(FrameError, match=f"column {column} is of type"):
@@ -159,7 +169,15 @@ def test_polars_pandas_and_arrow_are_taken(kind: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "name"), [([1], "list"), (None, "NoneType"), ({"a": 1}, "dict"), ("text", "str"), (pl.Series([1]), "polars.*Series"), (pd.Series([1]), "Series")]
+    ("result", "name"),
+    [
+        ([1], "list"),
+        (None, "NoneType"),
+        ({"a": 1}, "dict"),
+        ("text", "str"),
+        (pl.Series([1]), "polars.*Series"),
+        (pd.Series([1]), "Series"),
+    ],
 )
 def test_anything_else_is_an_error_that_names_its_type(result: object, name: str) -> None:
     with pytest.raises(IngestError, match=f"ingest returned a .*{name}; return a polars"):
@@ -185,7 +203,11 @@ def test_an_unknown_time_zone_is_named() -> None:
         conform_observations(build_rows(["2026-01-01"]), "b", "Mars/Olympus")
 
 
-@given(st.datetimes(min_value=dt.datetime(1980, 1, 1), max_value=dt.datetime(2100, 1, 1)), st.sampled_from([" ", "T"]), st.sampled_from([-720, 0, 330, 840]))  # noqa: DTZ001 - hypothesis takes naive bounds
+@given(
+    st.datetimes(min_value=NEW_YEAR.replace(year=1980, tzinfo=None), max_value=NEW_YEAR.replace(year=2100, tzinfo=None)),
+    st.sampled_from([" ", "T"]),
+    st.sampled_from([-720, 0, 330, 840]),
+)
 def test_every_zoned_iso_text_is_read_as_python_reads_it(moment: dt.datetime, separator: str, offset: int) -> None:
     zoned = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=offset)))
     read = conform_times(pl.DataFrame({"created": [zoned.isoformat(sep=separator)]}))["created"][0]
