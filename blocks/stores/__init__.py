@@ -1,1 +1,1 @@
-
+"""Model stores, one kind a module; a block class with a `kind` is found by `blocks.discovery`."""

@@ -1,0 +1,193 @@
+"""DuckDB in one file, the embedded default.
+
+Through DuckDB's own Python interface, not its ADBC driver: that driver opens a second, independent instance of a file which
+this process has open already (seen with 1.5.6: neither sees the other's rows, and closing one drops the file lock of both),
+where the Python interface shares one instance.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import polars as pl
+
+from anomflow.errors import WarehouseError
+from blocks.warehouses.files import FileWarehouse, describe_refusal
+from blocks.warehouses.locking import Wait, describe_process, hold_lock
+from blocks.warehouses.relational import RelationalSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+_STAGE: Final = "anomflow_stage"
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+
+
+class DuckDBSession(RelationalSession):
+    """A session over a DuckDB connection.
+
+    Tables have no primary key: DuckDB refuses to insert a key that the same transaction deleted. The lock on the file
+    and delete-then-insert keep a key single.
+    """
+
+    dialect: ClassVar[str] = "duckdb"
+    column_types: ClassVar[Mapping[type[pl.DataType], str]] = {
+        pl.Datetime: "timestamptz",
+        pl.String: "varchar",
+        pl.Int64: "bigint",
+        pl.Float64: "double",
+        pl.Boolean: "boolean",
+    }
+    row_id: ClassVar[str] = "rowid"
+    has_keys: ClassVar[bool] = False
+
+    def __init__(self, connection: DuckDBPyConnection, location: str, *, writable: bool) -> None:
+        super().__init__(location, writable=writable)
+        self.connection = connection
+
+    def begin(self) -> None:
+        self._run("set TimeZone = 'UTC'")
+        # Read only by statement too, since the connection may share an instance that writes.
+        self._run("begin transaction" if self.writable else "begin transaction read only")
+
+    def commit(self) -> None:
+        self._run("commit")
+
+    def rollback(self) -> None:
+        # DuckDB ends a transaction by itself on some errors.
+        with contextlib.suppress(WarehouseError):
+            self._run("rollback")
+
+    def _run(self, sql: str) -> DuckDBPyConnection:
+        with self._explaining():
+            return self.connection.execute(sql)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        try:
+            yield
+        except (duckdb.Error, pl.exceptions.PolarsError) as error:
+            self.broken = True
+            raise WarehouseError(describe_refusal(self.location, str(error))) from error
+
+    def _fetch(self, sql: str) -> pl.DataFrame:
+        result = self._run(sql)
+        intervals = [str(name) for name, kind, *_ in result.description or () if "INTERVAL" in str(kind)]
+        if intervals:  # polars has no type for it and panics
+            raise WarehouseError(
+                f"{self.location}: column {', '.join(intervals)} is an interval, which cannot be read; cast it in the query"
+            )
+        with self._explaining():
+            return result.pl()
+
+    def _change(self, sql: str) -> int:
+        result = self._run(sql)
+        description: Sequence[Any] = result.description or ()
+        counted = [name for name, *_ in description] == ["Count"]
+        row = result.fetchone() if counted else None
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
+        with self._explaining():
+            self.connection.register(_STAGE, rows)
+        try:
+            yield self.identifier(_STAGE)
+        finally:
+            with contextlib.suppress(Exception):  # an aborted transaction refuses it, and ends with the connection
+                self.connection.unregister(_STAGE)
+
+    def _find_columns(self, name: str) -> Sequence[str] | None:
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        with self._explaining():
+            try:
+                result = self.connection.execute(f"select * from {self.identifier(name)} limit 0")
+            except duckdb.CatalogException:
+                return None
+        return [str(column) for column, *_ in result.description or ()]
+
+
+class DuckDBWarehouse(FileWarehouse):
+    """Keep observations, models' versions and the ledger in one DuckDB file.
+
+    One process at a time may write the file: a session opens it late, closes it early and waits for others.
+    Sessions of Anomflow queue up on a lock file beside it, because DuckDB's own lock alone was seen to lose
+    committed rows of several processes (2.0.0).
+    """
+
+    _block_type_name = "Anomflow DuckDB Warehouse"
+    _block_type_slug = "anomflow-duckdb-warehouse"
+    _description = "Keeps the metrics, scores and alerts of Anomflow in one DuckDB file."
+    _code_example = """
+    ```python
+    from blocks.warehouses.duckdb import DuckDBWarehouse
+
+    warehouse = DuckDBWarehouse.load("BLOCK_NAME")
+    with warehouse.reading() as session:
+        print(session.read("select count(*) from metrics"))
+    ```
+    """
+
+    kind: ClassVar[str] = "duckdb"
+    dialect: ClassVar[str] = "duckdb"
+    file_name: ClassVar[str] = "anomflow.duckdb"
+    magic: ClassVar[bytes] = b"DUCK"
+    magic_offset: ClassVar[int] = 8
+
+    @contextmanager
+    def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
+        file = self._prepare_file(writable=writable)
+        wait = Wait(self.location, self.lock_timeout_seconds)
+        with hold_lock(file, exclusive=writable, wait=wait):
+            connection = self._connect(file, wait, writable=writable)
+            try:
+                yield DuckDBSession(connection, self.location, writable=writable)
+            finally:
+                connection.close()
+
+    def _make_empty(self, file: Path) -> None:
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        try:
+            duckdb.connect(str(file)).close()
+        except duckdb.Error as error:
+            raise WarehouseError(describe_refusal(self.location, str(error))) from error
+
+    def _connect(self, file: Path, wait: Wait, *, writable: bool) -> DuckDBPyConnection:
+        """Open the file, as soon as programs that know nothing of our lock file (a shell, a notebook) let it go."""
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        while True:
+            try:
+                return _connect_once(file, writable=writable)
+            except duckdb.ConnectionException as error:
+                holder = f"another connection of this process with other settings ({error})"
+            except duckdb.IOException as error:
+                if "Could not set lock" not in str(error):
+                    raise WarehouseError(describe_refusal(self.location, str(error))) from error
+                pid = _HOLDER.search(str(error))
+                holder = describe_process(int(pid[1])) if pid else "another process"
+            except duckdb.Error as error:
+                raise WarehouseError(describe_refusal(self.location, str(error))) from error
+            wait.pause(holder)
+
+
+def _connect_once(file: Path, *, writable: bool) -> DuckDBPyConnection:
+    import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+    if writable:
+        return duckdb.connect(str(file))
+    try:
+        return duckdb.connect(str(file), read_only=True)
+    except duckdb.ConnectionException:
+        # This process has it open for writing, outside our sessions: join that instance, the transaction is read only.
+        return duckdb.connect(str(file))
