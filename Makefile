@@ -1,0 +1,75 @@
+# Everything one does with a checkout. Needs Python 3.11 or newer, its venv module, make, and a package index that pip reaches.
+# PYTHON chooses the interpreter of a new .venv (make install PYTHON=python3.12); PYTEST_ARGS adds to pytest.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
+KERNELS := $(wildcard anomflow/detectors/*.py)
+
+# The installed bytecode is what makes a command start fast: compile it even where the environment says not to.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check fix lock mutants bench clean
+
+help:  ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED) $(COMPILED)  ## install the locked versions and this checkout into .venv
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Anomflow needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Choose one: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
+		echo "$(PYTHON) cannot make a virtual environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PIP) install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-compile --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib anomflow blocks cli flows tasks || true
+	@touch $@
+
+# Numba's kernels are compiled here and never in a run.
+$(COMPILED): $(INSTALLED) $(KERNELS)
+ifneq ($(wildcard anomflow/detectors/compile.py),)
+	$(BIN)/python -m anomflow.detectors.compile
+endif
+	@touch $@
+
+demo: install  ## replay real data and show the alerts
+	$(BIN)/anomflow demo
+
+test: install  ## run the tests that need nothing but Python
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+check: install  ## lint, check types, layers, generated files and the lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+ifneq ($(wildcard anomflow/reference.py),)
+	$(BIN)/python -m anomflow.reference --check
+endif
+	$(PIP) check
+	$(PIP) install --quiet --dry-run --no-index --no-deps --require-hashes -r requirements.lock
+
+fix: install  ## repair what ruff can repair, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: install  ## pin the newest versions that pyproject.toml allows, with hashes
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra demo --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+mutants: install  ## sabotage each law and see its test fail
+	$(BIN)/python tests/mutants.py
+
+bench: install  ## measure speed and memory against the budgets
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## remove .venv and caches; .anomflow with your data stays
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
