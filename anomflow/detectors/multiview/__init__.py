@@ -93,13 +93,13 @@ def _unpack(state: State, rows: int) -> Any:
     memory = np.empty((CALIBRATORS, min(int(counts.max()) + rows, MEMORY) + 1), np.float32)
     start = 0
     for which, count in enumerate(counts):
-        memory[which, :count] = state.memory["remembered"][start : start + count]
+        memory[which, memory.shape[1] - count :] = state.memory["remembered"][start : start + count]
         start += count
     return memory
 
 
 def _pack(head: Any, memory: Any) -> Any:
-    return np.concatenate([memory[which, :count] for which, count in enumerate(head["remembered"][0])])
+    return np.concatenate([memory[which, memory.shape[1] - count :] for which, count in enumerate(head["remembered"][0])])
 
 
 def _build_output(state: State, rows: int) -> Output:

@@ -82,33 +82,41 @@ def surprise_of(memory: NDArray[np.float32], score: float, least: int) -> float:
 
 
 @njit(nogil=True)
-def insert(memory: NDArray[np.float32], count: int, score: float) -> int:
-    """Insert a score into the sorted front of an array and return how many are there now."""
+def remembered(buffer: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return the ``count`` scores of a buffer, ascending; they lie at its end, since shifting forward compiles to vector code."""
+    return buffer[len(buffer) - count :]
+
+
+@njit(nogil=True)
+def insert(buffer: NDArray[np.float32], count: int, score: float) -> int:
+    """Insert a score into the sorted end of a buffer and return how many are there now."""
     if count >= MEMORY:
         count = MEMORY // 2
-        for j in range(count):
-            memory[j] = memory[2 * j + 1]
-    place = np.searchsorted(memory[:count], np.float32(score), side="right")
-    for j in range(count, place, -1):
-        memory[j] = memory[j - 1]
-    memory[place] = score
+        for j in range(1, count + 1):
+            buffer[len(buffer) - j] = buffer[len(buffer) - 2 * j + 1]
+    place = np.searchsorted(remembered(buffer, count), np.float32(score))
+    target = remembered(buffer, count + 1)
+    for j in range(place):
+        target[j] = target[j + 1]
+    target[place] = score
     return count + 1
 
 
 @njit(nogil=True)
-def judge_score(memory: NDArray[np.float32], head: Head, which: int, row: int, score: float, start: int, least: int) -> float:
+def judge_score(buffer: NDArray[np.float32], head: Head, which: int, row: int, score: float, start: int, least: int) -> float:
     """Return the surprise of a score, 0 before ``start`` scores are remembered; then remember it."""
     count = head.remembered[which]
     surprise = 0.0
     high = False
     if count >= start:
-        surprise = surprise_of(memory[:count], score, least)
+        memory = remembered(buffer, count)
+        surprise = surprise_of(memory, score, least)
         high = score > memory[count - 1 - tail_rows(count, least)]
     if head.block_open[which] == 1 and row - head.block_row[which] >= BLOCK:
-        count = insert(memory, count, head.block_peak[which])
+        count = insert(buffer, count, head.block_peak[which])
         head.block_open[which] = 0
     if not high:
-        count = insert(memory, count, score)
+        count = insert(buffer, count, score)
     elif head.block_open[which] == 0:
         head.block_open[which] = 1
         head.block_row[which] = row

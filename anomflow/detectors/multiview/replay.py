@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from anomflow.detectors.multiview.calibrator import judge_score, rounded, upper_quantile
+from anomflow.detectors.multiview.calibrator import judge_score, remembered, rounded, upper_quantile
 from anomflow.detectors.multiview.forecast import forecast, learn
 from anomflow.detectors.multiview.layout import AR, AR_BELOW, SHAPE6, SHIFT, WEIGHTS, Head, Output, Sizes, Work
 from anomflow.detectors.multiview.stages import build_sizes, build_work, next_stage, open_stage
@@ -80,8 +80,8 @@ def judge_row(place: tuple[int, int], work: Work, head: Head, memory: NDArray[np
 @njit(nogil=True)
 def write_expected(out: Output, k: int, expected: float, head: Head, memory: NDArray[np.float32], sizes: Sizes) -> None:
     """Write the forecast and the band of its remembered residuals, in the metric's own units."""
-    above = memory[AR][: head.remembered[AR]]
-    below = memory[AR_BELOW][: head.remembered[AR_BELOW]]
+    above = remembered(memory[AR], head.remembered[AR])
+    below = remembered(memory[AR_BELOW], head.remembered[AR_BELOW])
     if len(above) < sizes.calibrated or math.isnan(expected):
         return
     out.expected[k] = head.center + head.scale * expected
