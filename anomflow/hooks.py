@@ -99,7 +99,7 @@ def _read_result(folder: Path, code: int, hook: Hook) -> pl.DataFrame:
     rows = folder / ROWS_FILE
     if code != 0 or not rows.exists():
         raise IngestError(f"{hook.filename}:{hook.line}: the process of {hook.function}() ended with code {code} and returned nothing")
-    return pl.read_ipc(rows, memory_map=False)
+    return pl.read_ipc(rows.read_bytes())
 
 
 def _run_here(hook: Hook, folder: Path) -> None:

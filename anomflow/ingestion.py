@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from anomflow.frames import METRIC, SCORE
-from anomflow.spec import BatchSpec
+from anomflow.series import bucket_starts
+from anomflow.spec import BatchSpec, FeatureSpec
 
 POINT = ["metric_name", "metric_timestamp"]
 
@@ -69,6 +70,11 @@ def find_changes(incoming: pl.DataFrame, existing: pl.DataFrame) -> Changes:
     )
 
 
+def feed_points(points: pl.DataFrame, features: FeatureSpec, timezone: str) -> pl.DataFrame:
+    """Return the points whose scores the given ones feed: their buckets, or themselves where rows are judged as they are."""
+    return points.select("metric_name", bucket_starts(pl.col("metric_timestamp"), features, timezone))
+
+
 def score_keys(points: pl.DataFrame, batch: str) -> pl.DataFrame:
     """Return the keys of the score rows at the given points (metric_name, metric_timestamp)."""
     return points.select(
@@ -89,3 +95,8 @@ def metric_rows(points: pl.DataFrame, batch: str) -> pl.DataFrame:
         "metric_value",
         pl.col("metadata") if "metadata" in points.columns else pl.lit(None, pl.String).alias("metadata"),
     )
+
+
+def quote_rejected(rejected: pl.DataFrame) -> list[str]:
+    """Return up to five rejected rows as text, each with the reason."""
+    return [f"rejected row {'; '.join(f'{name} {value!r}' for name, value in row.items())}" for row in rejected.head(5).iter_rows(named=True)]

@@ -84,10 +84,13 @@ def limit_first(awaiting: pl.DataFrame, scored_before: frozenset[str], max_n: in
 
 def null_scores(points: pl.DataFrame, reason: str | None = None) -> pl.DataFrame:
     """Return points as rows of SCORES without a score, for a reason (or the one in their column ``reason``)."""
-    why = pl.lit(reason).alias("reason") if reason else pl.col("reason")
-    present = points.with_columns(why)
-    missing = [pl.lit(None, kind).alias(name) for name, kind in SCORES.items() if name not in present.columns]
-    return present.with_columns(missing).select(list(SCORES)).cast(SCORES)  # type: ignore[arg-type]
+    return fill_scores(points.with_columns(pl.lit(reason).alias("reason")) if reason else points)
+
+
+def fill_scores(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with all columns of SCORES in order, null where a column was not there."""
+    missing = [pl.lit(None, kind).alias(name) for name, kind in SCORES.items() if name not in scores.columns]
+    return scores.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in SCORES.items())
 
 
 def score_rows(scores: pl.DataFrame, batch: str, version: str, decimals: int) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from anomflow.ingestion import build_incoming, feed_points
+from anomflow.ingestion import build_incoming, feed_points, quote_rejected
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
 from tasks.sources import read_source
 from tasks.warehouse import prepare_tables, write_observations
@@ -36,7 +36,7 @@ def ingest_stage(run: Run) -> Outcome:
         "dropped": written.dropped,
         "threshold_alerts": written.breaches.opened,
     }
-    return finish(run, Outcome("ingest", counts, notes=conformed.quotes()))
+    return finish(run, Outcome("ingest", counts, notes=quote_rejected(conformed.rejected)))
 
 
 @flow(name="ingest", flow_run_name="ingest {batch}")

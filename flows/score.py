@@ -23,7 +23,8 @@ def score_stage(run: Run) -> Outcome:
         return skipped("score")
     prepare_tables(run.warehouse, run.spec.common.table_key)
     pinned, notes = pin_version(run.shelf, run.as_of)
-    found = read_awaiting(run.library, pinned.version.checkpoint if pinned else run.as_of)
+    features = pinned.features if pinned else (run.spec.features, run.spec.common.timezone)
+    found = read_awaiting(run.library, pinned.version.checkpoint if pinned else run.as_of, features)
     if run.spec.ingest.disable_ingest:
         judge_thresholds(run.target, found.awaiting)
     if pinned is None:

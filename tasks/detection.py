@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from anomflow.decisions.names import matches
-from anomflow.fitting import FitReport, FitSpec, fit_model
+from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
 from anomflow.series import SeriesBatch, metric_shard, select_series
@@ -42,19 +43,20 @@ def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], spec: B
     shards = spec.models.shards
     wanted = [name for name in series.names if is_trained(name, spec)]
     by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
-    fit = FitSpec.from_batch(spec)
+    fit = FitSpec(spec.features, spec.common.timezone, spec.train.train_max_n, spec.train.train_min_n, threads=os.cpu_count() or 1)
     usable = previous if len(previous) == shards else {}
     pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
     return _sum_up({shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()])
 
 
 def _sum_up(models: Mapping[int, FittedModel], reports: list[FitReport]) -> Fitted:
+    skipped = {name: reason for report in reports for name, reason in report.skipped.items()}
     return Fitted(
         models,
         continued=sum(len(report.continued) for report in reports),
         rebuilt=sum(len(report.rebuilt) for report in reports),
-        cold=sum(len(report.cold) for report in reports),
-        failures={name: reason for report in reports for name, reason in report.failures.items()},
+        cold=sum(reason == COLD_START for reason in skipped.values()),
+        failures={name: reason for name, reason in skipped.items() if reason != COLD_START},
     )
 
 
@@ -71,12 +73,13 @@ class ToScore:
 def score_shards(work: ToScore, spec: BatchSpec) -> tuple[pl.DataFrame, dict[str, str]]:
     """Score every row of the given series; return SCORES and the metrics that failed, with the reason."""
     shards = len(work.models)
-    scoring = ScoringSpec.from_batch(spec)
-    frames, failures = [], {}
+    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n)
+    frames: list[pl.DataFrame] = []
+    failures: dict[str, str] = {}
     for shard, model in work.models.items():
         fresh = select_series(work.fresh, [name for name in work.fresh.names if metric_shard(name, shards) == shard])
         full = select_series(work.full, [name for name in work.full.names if metric_shard(name, shards) == shard])
-        scores, failed = score_series(model, fresh, full, scoring)
-        frames.append(scores)
-        failures |= failed
+        scoring_of_shard = score_series(model, fresh, full, scoring)
+        frames.append(scoring_of_shard.scores)
+        failures |= scoring_of_shard.failed
     return pl.concat(frames), failures

@@ -12,6 +12,7 @@ from anomflow.frames import SCORE
 from anomflow.ingestion import POINT
 from anomflow.judging import find_awaiting, read_judged
 from anomflow.series import SeriesBatch, build_series, series_frame
+from anomflow.spec import FeatureSpec
 from anomflow.sql import build_query, check_columns
 from tasks.effects import effect
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from anomflow.sql import Query
 
 RETRIES = 3
+
+# How rows become what a detector sees, and the time zone of buckets.
+Features = tuple[FeatureSpec, str]
 
 
 @dataclass(frozen=True)
@@ -65,20 +69,20 @@ class Candidates:
 
 
 @effect("read points", retries=RETRIES)
-def read_awaiting(library: Library, checkpoint: datetime) -> Candidates:
+def read_awaiting(library: Library, checkpoint: datetime, features: Features) -> Candidates:
     """Return the points of the score window that have no score of their present value, and all rows after ``checkpoint``."""
     spec = library.batch.spec
     window = library.as_of - timedelta(days=spec.score.score_metric_timestamp_max_days_ago)
     # Buckets begin before the rows that they are looked for by: read far enough back that none is cut.
-    since = min(window, checkpoint) - 2 * (spec.features.freq or timedelta(0))
+    since = min(window, checkpoint) - 2 * (features[0].freq or timedelta(0))
     with library.warehouse.reading() as session:
-        if spec.features.freq is None:
+        if features[0].freq is None:
             rows = library.query(session, "score", since=since, until=library.as_of, checkpoint=checkpoint, metrics=None)
             points, scores = rows, rows.filter(pl.col("score_metadata").is_not_null()).rename({"score_metadata": "metadata"})
         else:
             rows = library.query(session, "score", since=since, until=library.as_of, checkpoint=since, metrics=None)
             scores = library.query(session, "scores", since=since)
-            points = series_frame(build_series(rows, spec.features, spec.common.timezone, library.as_of))
+            points = series_frame(build_series(rows, *features, library.as_of))
     points = points.select(*POINT, "metric_value").unique(POINT, keep="last", maintain_order=True)
     awaiting = find_awaiting(points.filter(pl.col("metric_timestamp") >= window), scores)
     return Candidates(awaiting, rows.select(*POINT, "metric_value"))

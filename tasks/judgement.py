@@ -14,8 +14,8 @@ from anomflow.decisions.flatline import find_flatlines
 from anomflow.decisions.names import matches
 from anomflow.decisions.newest import find_newest
 from anomflow.ingestion import POINT
-from anomflow.judging import BEFORE_START, Plan, build_plan, limit_first, null_scores, score_rows
-from anomflow.series import build_series
+from anomflow.judging import BEFORE_START, Plan, build_plan, fill_scores, limit_first, null_scores, score_rows
+from anomflow.series import SeriesBatch, build_series
 from tasks.detection import ToScore, is_trained, score_shards
 from tasks.history import read_history, read_scored_names
 
@@ -58,7 +58,7 @@ def _is_scored(name: str, spec: BatchSpec) -> bool:
 def _checkpoints(library: Library, pinned: Pinned) -> Mapping[str, float]:
     """Return up to when (epoch seconds) nothing is missing of each metric that a state knows."""
     states = {name: state.checkpoint for model in pinned.models.values() for name, state in model.states.items()}
-    if library.batch.spec.features.freq is not None:
+    if pinned.features[0].freq is not None:
         return states
     # All rows after the version's checkpoint are read; one before it that awaits a judgement came late.
     return dict.fromkeys(states, pinned.version.checkpoint.timestamp())
@@ -90,13 +90,13 @@ def _score(library: Library, pinned: Pinned, planned: Planned) -> tuple[pl.DataF
 
     def build(rows: pl.DataFrame, names: frozenset[str]) -> SeriesBatch:
         chosen = rows.filter(pl.col("metric_name").is_in(sorted(names)))
-        return build_series(chosen, spec.features, spec.common.timezone, library.as_of)
+        return build_series(chosen, *pinned.features, library.as_of)
 
     history = read_history(library, sorted(plan.full)) if plan.full else planned.rows.clear()
     work = ToScore(pinned.models, fresh=build(planned.rows, plan.fresh), full=build(history, plan.full))
     scores, failures = score_shards(work, spec)
     awaited = scores.join(plan.to_score.select(POINT), on=POINT, how="semi")
-    return pl.concat([awaited, *nulls]), failures
+    return pl.concat([fill_scores(awaited), *nulls]), failures
 
 
 def _judge(library: Library, scores: pl.DataFrame) -> tuple[pl.DataFrame, list[Judgements]]:

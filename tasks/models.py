@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -11,15 +13,13 @@ from cronsim import CronSim
 
 from anomflow.errors import ModelError
 from anomflow.frames import MODELS
-from anomflow.models import FittedModel, dump, library_versions, load, object_name, sha256
+from anomflow.models import FittedModel, dump, library_versions, load, load_features, object_name
 from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
 from tasks.effects import effect
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from anomflow.protocols import ModelStore, Session, Warehouse
-    from anomflow.spec import BatchSpec
+    from anomflow.spec import BatchSpec, FeatureSpec
 
 RETRIES = 3
 
@@ -31,6 +31,11 @@ class Pinned:
     version: Version
     models: Mapping[int, FittedModel]
     notes: tuple[str, ...]
+
+    @property
+    def features(self) -> tuple[FeatureSpec, str]:
+        """Return the features and the time zone that the models were made with: scores are made with the same."""
+        return load_features(next(iter(self.models.values())).settings)
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def publish_version(shelf: Shelf, draft: Draft) -> str:
     """Write the objects, then the rows that make them a version; return its name. Publishing the same again changes nothing."""
     shards = [_write_object(shelf, shard, model) for shard, model in sorted(draft.models.items())]
     version = version_name(shelf.spec.name, draft.checkpoint, [shard.ref for shard in shards])
-    facts = {"settings": draft.settings, "library_versions": library_versions(), "checkpoint": draft.checkpoint, "created": draft.created}
+    facts = {"settings": draft.settings, "library_versions": json.dumps(library_versions()), "checkpoint": draft.checkpoint, "created": draft.created}
     with shelf.warehouse.writing() as session:
         session.insert_missing(MODELS, shelf.table, version_rows(shelf.spec.name, version, shards, facts))
     return version
@@ -90,9 +95,10 @@ def publish_version(shelf: Shelf, draft: Draft) -> str:
 
 def _write_object(shelf: Shelf, shard: int, model: FittedModel) -> Published:
     content = dump(model)
-    ref = ObjectRef(shard, object_name(content), sha256(content))
-    shelf.store.write(ref.name, content)
-    return Published(ref, model.origin, len(model.states), model.fingerprint)
+    digest = object_name(content)
+    shelf.store.write(digest, content)
+    origin = None if model.origin is None else datetime.fromtimestamp(model.origin, UTC)
+    return Published(ObjectRef(shard, digest, digest), origin, len(model.states), model.fingerprint)
 
 
 @effect("drop old models", retries=RETRIES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -103,7 +104,7 @@ class World:
         if as_of is not None:
             self.clock.moment = max(self.clock.moment, as_of)
         request = Request(batch, as_of, send=send, metrics=str(self.folder / "metrics"))
-        return Run(load_batch(metrics_folder(request), batch), request, self.clock)
+        return Run(load_batch(metrics_folder(request), batch, os.environ, {}), request, self.clock)
 
     def run(self, *jobs: str, as_of: datetime | None = None, send: bool = True, batch: str = "shop") -> list[Outcome]:
         run = self.open(as_of, send=send, batch=batch)

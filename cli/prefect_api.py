@@ -1,0 +1,47 @@
+"""A Prefect API for one process: the configured server where it answers, else an ephemeral one, started once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+@contextmanager
+def prefect_api(*, quiet: bool = False) -> Iterator[None]:
+    """Provide the API for the flows of this process."""
+    from prefect.settings import (  # noqa: PLC0415 - takes seconds, which `--help` need not wait for
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOGGING_LEVEL,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        temporary_settings,
+    )
+
+    # The heartbeat tells a server that a worker lives; its thread holds each run of this process up for a second.
+    updates: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
+    restore: list[Any] = []
+    if not is_reachable(PREFECT_API_URL.value()):
+        updates[PREFECT_SERVER_ALLOW_EPHEMERAL_MODE] = True
+        restore.append(PREFECT_API_URL)
+    if quiet:
+        updates[PREFECT_LOGGING_LEVEL] = "WARNING"
+    with temporary_settings(updates, restore_defaults=restore):
+        yield
+
+
+def is_reachable(url: str | None) -> bool:
+    """Tell whether a Prefect API answers; one that is configured and does not is said so."""
+    if not url:
+        return False
+    import httpx  # noqa: PLC0415 - as above
+
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=3)
+    except httpx.HTTPError as error:
+        typer.echo(f"The Prefect server at {url} does not answer ({error}); an ephemeral one is used for this command.", err=True)
+        return False
+    return answer.is_success or answer.status_code in {401, 403, 404}
