@@ -1,58 +1,61 @@
-"""The scale of surprise: which score a wanted rate of false alarms asks for, and how rare a score is.
+"""How rare a combined anomaly score A is, which threshold follows from tolerated false alarms, and what is stored.
 
-The curve was fitted to the default detector's combination of views on development series: on ordinary data its score
-A is exceeded (after damping and snooze) once in 10**y rows, with y = 1.84 at A = 1, a slope of 1.306 up to y = 4.19
-and of 0.7 beyond. Another combination needs a curve of its own.
+The curve tells, for the weights of the multi-view detector's onset head, minus log10 of the notifications that a normal
+row causes at a threshold: linear in A with a bend. It was fitted to pooled development data.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+Floats = NDArray[np.float64]
 
-MONTH_SECONDS: Final = 30 * 86_400.0
-SLOW_STEP_SECONDS: Final = 6 * 3_600.0
-_FAST_ROWS: Final = 100.0
-_SLOW_ROWS: Final = 200.0
-_LOW_A: Final = 1.0
-_LOW_Y: Final = 1.84
-_LOW_SLOPE: Final = 1.306
-_HIGH_A: Final = 2.8
-_HIGH_Y: Final = 4.19
-_HIGH_SLOPE: Final = 0.7
+MONTH: Final = 30 * 86_400.0
+ROWS_PER_ALARM: Final = 100.0  # never ask for more than one false alarm in so many rows
+COARSE_ROWS_PER_ALARM: Final = 200.0
+COARSE_STEP: Final = 6 * 3600.0
+
+FIRST_A: Final = 1.0
+FIRST_SURPRISE: Final = 1.84
+FIRST_SLOPE: Final = 1.306
+BEND_A: Final = 2.8
+BEND_SURPRISE: Final = FIRST_SURPRISE + FIRST_SLOPE * (BEND_A - FIRST_A)
+BEND_SLOPE: Final = 0.7
+
+_RATE: Final = np.log(5.0) / 2
 
 
-def threshold(step_seconds: ArrayLike, false_alarms_per_month: ArrayLike) -> NDArray[np.float64]:
-    """Return the A from which a row alerts, for the false alarms that a metric may raise in 30 days.
+def surprise(anomaly: ArrayLike) -> Floats:
+    """Return minus log10 of how often a normal row notifies at this A or a higher one (4 is one row in 10,000)."""
+    a = np.asarray(anomaly, np.float64)
+    return np.where(a < BEND_A, FIRST_SURPRISE + FIRST_SLOPE * (a - FIRST_A), BEND_SURPRISE + BEND_SLOPE * (a - BEND_A))
 
-    Never asks for more than one false alarm in 100 rows (200 where the step is above six hours). NaN in, NaN out.
+
+def anomaly_from_surprise(rarity: ArrayLike) -> Floats:
+    """Return the A of a surprise."""
+    y = np.asarray(rarity, np.float64)
+    return np.where(y < BEND_SURPRISE, FIRST_A + (y - FIRST_SURPRISE) / FIRST_SLOPE, BEND_A + (y - BEND_SURPRISE) / BEND_SLOPE)
+
+
+def threshold(step_seconds: ArrayLike, false_alarms_per_month: ArrayLike) -> Floats:
+    """Return the A that a metric of this step exceeds so many times in 30 days while it is normal.
+
+    At most one false alarm in 100 rows is granted, in 200 for a step above six hours.
     """
-    step = np.asarray(step_seconds, dtype=np.float64)
-    rows = MONTH_SECONDS / step / np.asarray(false_alarms_per_month, dtype=np.float64)
-    rarity = np.log10(np.maximum(rows, np.where(step > SLOW_STEP_SECONDS, _SLOW_ROWS, _FAST_ROWS)))
-    low = _LOW_A + (rarity - _LOW_Y) / _LOW_SLOPE
-    high = _HIGH_A + (rarity - _HIGH_Y) / _HIGH_SLOPE
-    return np.asarray(np.where(rarity < _HIGH_Y, low, high))
+    step = np.asarray(step_seconds, np.float64)
+    rows = MONTH / step / np.asarray(false_alarms_per_month, np.float64)
+    least = np.where(step > COARSE_STEP, COARSE_ROWS_PER_ALARM, ROWS_PER_ALARM)
+    return anomaly_from_surprise(np.log10(np.maximum(rows, least)))
 
 
-def surprise(anomaly: ArrayLike) -> NDArray[np.float64]:
-    """Return minus log10 of the share of ordinary rows that reach this A, at least 0: the inverse of the curve."""
-    score = np.asarray(anomaly, dtype=np.float64)
-    low = np.minimum(_LOW_Y + (score - _LOW_A) * _LOW_SLOPE, _HIGH_Y)  # the two lines miss each other by 0.001
-    high = _HIGH_Y + (score - _HIGH_A) * _HIGH_SLOPE
-    return np.maximum(np.where(score < _HIGH_A, low, high), 0.0)
+def anomaly_score(anomaly: ArrayLike) -> Floats:
+    """Return the score in [0, 1) that is stored for A: 1 - 5**(-A/2), so that 0.8 is A = 2."""
+    return -np.expm1(-_RATE * np.asarray(anomaly, np.float64))
 
 
-def anomaly_score(anomaly: ArrayLike) -> NDArray[np.float64]:
-    """Return A on the scale of [0, 1] that is stored: 1 - 5**(-A/2), so that 0.8 is A = 2."""
-    return np.asarray(1.0 - np.power(5.0, -np.asarray(anomaly, dtype=np.float64) / 2.0))
-
-
-def anomaly_from_score(score: ArrayLike) -> NDArray[np.float64]:
-    """Return the A of a stored score; infinite for 1."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(-2.0 * np.log(1.0 - np.asarray(score, dtype=np.float64)) / np.log(5.0))
+def anomaly_from_score(score: ArrayLike) -> Floats:
+    """Return the A of a stored score below 1."""
+    return -np.log1p(-np.asarray(score, np.float64)) / _RATE

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from anomflow.detectors.states import Detector, Replay, State
 from anomflow.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "Replay", "State", "build_detector"]
 

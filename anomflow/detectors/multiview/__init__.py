@@ -8,16 +8,19 @@ replay gives the same bits in one piece, in pieces, and row by row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import polars as pl
 
-from anomflow.detectors.multiview.layout import CALIBRATORS, HEAD, MEMORY, RECENT, RING, VIEWS, Output
+from anomflow.detectors.multiview.layout import CALIBRATORS, HEAD, MEMORY, RECENT, RING, VIEWS, Output, Rows
 from anomflow.detectors.multiview.replay import STAMP, replay
 from anomflow.detectors.multiview.words import explain_surprises
 from anomflow.detectors.states import Floats, Replay, State, checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
 
 __all__ = ["MultiView"]
 
@@ -59,7 +62,7 @@ class MultiView:
         head, memory = state.memory["head"].copy(), _unpack(state, len(seconds))
         output = _build_output(state, len(seconds))
         kept = len(state.seconds)
-        replay(all_values, all_seconds, kept, state.rows - kept, head, memory, output)
+        replay(Rows(all_values, all_seconds, kept, state.rows - kept), head, memory, output)
         after = State(
             rows=state.rows + len(seconds),
             origin=state.origin,

@@ -7,13 +7,15 @@ the 99 % quantile within one block of rows count as their maximum, when the bloc
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from anomflow.detectors.multiview.layout import MEMORY, SCORE_LIMIT, Head
+from anomflow.detectors.multiview.layout import MEMORY, SCORE_LIMIT, Learned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TAIL: Final = 0.01
 BLOCK: Final = 10
@@ -25,10 +27,10 @@ LN10: Final = 2.302585
 
 
 @njit(nogil=True)
-def rounded(score: float) -> np.float32:
+def rounded(score: float) -> float:
     """Return a score as it is compared and remembered; distances of flat series differ at rounding level only."""
     bounded = min(max(score, -SCORE_LIMIT), SCORE_LIMIT)
-    return np.float32(np.rint(bounded * 1e9) / 1e9)
+    return float(np.float32(np.rint(bounded * 1e9) / 1e9))
 
 
 @njit(nogil=True)
@@ -67,7 +69,7 @@ def surprise_of(memory: NDArray[np.float32], score: float, least: int) -> float:
     """Return minus log10 of the probability of a score at least this high: by rank in the body, by the fitted tail above it."""
     count = len(memory)
     tail = tail_rows(count, least)
-    edge = np.float64(memory[count - 1 - tail])
+    edge = float(memory[count - 1 - tail])
     at_least = count - np.searchsorted(memory, np.float32(score))
     if score <= edge:
         return -math.log10((at_least + 1.0) / (count + 1.0))
@@ -103,15 +105,17 @@ def insert(buffer: NDArray[np.float32], count: int, score: float) -> int:
 
 
 @njit(nogil=True)
-def judge_score(buffer: NDArray[np.float32], head: Head, which: int, row: int, score: float, start: int, least: int) -> float:
-    """Return the surprise of a score, 0 before ``start`` scores are remembered; then remember it."""
+def judge_score(learned: Learned, which: int, row: int, score: float) -> float:
+    """Return the surprise of a score, 0 before enough are remembered; then remember it."""
+    head = learned.head
+    buffer = learned.memory[which]
     count = head.remembered[which]
     surprise = 0.0
     high = False
-    if count >= start:
+    if count >= learned.sizes.calibrated:
         memory = remembered(buffer, count)
-        surprise = surprise_of(memory, score, least)
-        high = score > memory[count - 1 - tail_rows(count, least)]
+        surprise = surprise_of(memory, score, learned.sizes.tail)
+        high = score > memory[count - 1 - tail_rows(count, learned.sizes.tail)]
     if head.block_open[which] == 1 and row - head.block_row[which] >= BLOCK:
         count = insert(buffer, count, head.block_peak[which])
         head.block_open[which] = 0
@@ -130,4 +134,4 @@ def judge_score(buffer: NDArray[np.float32], head: Head, which: int, row: int, s
 @njit(nogil=True)
 def upper_quantile(memory: NDArray[np.float32], share: float) -> float:
     """Return the value that a share of the remembered scores lies below."""
-    return np.float64(memory[min(len(memory) - 1, int(share * len(memory)))])
+    return float(memory[min(len(memory) - 1, int(share * len(memory)))])

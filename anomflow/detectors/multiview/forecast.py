@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from anomflow.detectors.multiview.layout import AR_SIZE, Head
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FORGET: Final = 0.999
 PRIOR: Final = 100.0
@@ -45,7 +47,7 @@ def forecast(head: Head, scaled: NDArray[np.float64], i: int, order: int) -> flo
     expected = head.weights[0]
     for a in range(1, order + 1):
         expected += head.weights[a] * scaled[i - a]
-    return expected
+    return float(expected)
 
 
 @njit(nogil=True)
@@ -61,8 +63,9 @@ def clipped(head: Head, residual: float) -> float:
 
 
 @njit(nogil=True)
-def learn(head: Head, scaled: NDArray[np.float64], i: int, order: int, residual: float) -> None:
-    """Move the weights by the bounded residual of row ``i``."""
+def learn(model: tuple[Head, int], scaled: NDArray[np.float64], i: int, residual: float) -> None:
+    """Move the weights by the bounded residual of row ``i``; ``model`` is the head and the order."""
+    head, order = model
     size = order + 1
     inputs = np.empty(size)
     inputs[0] = 1.0

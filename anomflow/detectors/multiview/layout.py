@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DAY: Final = 86_400.0
 
@@ -60,6 +62,10 @@ HEAD: Final = np.dtype(
 )
 
 
+# A record of HEAD as numba sees it: fields are attributes.
+Head = Any
+
+
 class Sizes(NamedTuple):
     """Sizes of the views, in rows, that follow from the step and the stage of a metric."""
 
@@ -89,6 +95,23 @@ class Work(NamedTuple):
     scratch: NDArray[np.float64]
 
 
+class Rows(NamedTuple):
+    """Rows of a metric: ``kept`` ones that it was advanced over before, then new ones; ``base`` rows lie before them all."""
+
+    values: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    kept: int
+    base: int
+
+
+class Learned(NamedTuple):
+    """What a metric's rows left behind, and the sizes of the views that follow from it."""
+
+    head: Head
+    memory: NDArray[np.float32]
+    sizes: Sizes
+
+
 class Output(NamedTuple):
     """What the kernel fills in, a row each; ``undamped`` starts with the scores that were kept."""
 
@@ -101,7 +124,3 @@ class Output(NamedTuple):
     flat_rows: NDArray[np.int64]
     residual: NDArray[np.float64]
     surprises: NDArray[np.float64]
-
-
-# A record of HEAD as numba sees it: fields are attributes.
-Head = Any

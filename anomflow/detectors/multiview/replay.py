@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from anomflow.detectors.multiview.calibrator import judge_score, remembered, rounded, upper_quantile
 from anomflow.detectors.multiview.forecast import forecast, learn
-from anomflow.detectors.multiview.layout import AR, AR_BELOW, SHAPE6, SHIFT, WEIGHTS, Head, Output, Sizes, Work
+from anomflow.detectors.multiview.layout import AR, AR_BELOW, SHAPE6, SHIFT, WEIGHTS, Head, Learned, Output, Rows, Sizes, Work
 from anomflow.detectors.multiview.stages import build_sizes, build_work, next_stage, open_stage
 from anomflow.detectors.multiview.views import look
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 VIEW_COUNT: Final = len(WEIGHTS)
 ONE_SIDE: Final = 0.301  # log10 of 2: the better of two sides
@@ -50,39 +51,44 @@ def combine(surprises: NDArray[np.float64], head: Head, sizes: Sizes) -> float:
 
 
 @njit(nogil=True)
-def judge_residual(residual: float, row: int, head: Head, memory: NDArray[np.float32], sizes: Sizes) -> float:
+def judge_residual(residual: float, row: int, learned: Learned) -> float:
     """Return the surprise of a forecast's residual, each direction against its own past."""
     if math.isnan(residual):
         return 0.0
     score = rounded(residual)
-    above = judge_score(memory[AR], head, AR, row, score, sizes.calibrated, sizes.tail)
-    below = judge_score(memory[AR_BELOW], head, AR_BELOW, row, -score, sizes.calibrated, sizes.tail)
+    above = judge_score(learned, AR, row, score)
+    below = judge_score(learned, AR_BELOW, row, -score)
     return max(above - ONE_SIDE, below - ONE_SIDE, 0.0)
 
 
 @njit(nogil=True)
-def judge_row(place: tuple[int, int], work: Work, head: Head, memory: NDArray[np.float32], sizes: Sizes, surprises: NDArray[np.float64]) -> float:
-    """Fill in the surprise of each view and return the residual of the forecast; ``place``: index in ``work``, row since the origin."""
+def judge_row(place: tuple[int, int], work: Work, learned: Learned, surprises: NDArray[np.float64]) -> float:
+    """Fill in the surprise of each view and return the residual of the forecast.
+
+    ``place`` is the row's index in ``work`` and its count since the origin.
+    """
     i, row = place
-    look(work, i, head, sizes, surprises)
+    head, order = learned.head, learned.sizes.order
+    look(work, i, learned, surprises)
     for view in range(VIEW_COUNT):
         if view != AR:
             raw = surprises[view]
-            surprises[view] = 0.0 if math.isnan(raw) else judge_score(memory[view], head, view, row, rounded(raw), sizes.calibrated, sizes.tail)
-    expected = forecast(head, work.scaled, i, sizes.order)
+            surprises[view] = 0.0 if math.isnan(raw) else judge_score(learned, view, row, rounded(raw))
+    expected = forecast(head, work.scaled, i, order)
     residual = math.nan if math.isnan(expected) else work.scaled[i] - expected
-    surprises[AR] = judge_residual(residual, row, head, memory, sizes)
+    surprises[AR] = judge_residual(residual, row, learned)
     if not math.isnan(residual):
-        learn(head, work.scaled, i, sizes.order, residual)
+        learn((head, order), work.scaled, i, residual)
     return residual
 
 
 @njit(nogil=True)
-def write_expected(out: Output, k: int, expected: float, head: Head, memory: NDArray[np.float32], sizes: Sizes) -> None:
+def write_expected(out: Output, k: int, expected: float, learned: Learned) -> None:
     """Write the forecast and the band of its remembered residuals, in the metric's own units."""
-    above = remembered(memory[AR], head.remembered[AR])
-    below = remembered(memory[AR_BELOW], head.remembered[AR_BELOW])
-    if len(above) < sizes.calibrated or math.isnan(expected):
+    head = learned.head
+    above = remembered(learned.memory[AR], head.remembered[AR])
+    below = remembered(learned.memory[AR_BELOW], head.remembered[AR_BELOW])
+    if len(above) < learned.sizes.calibrated or math.isnan(expected):
         return
     out.expected[k] = head.center + head.scale * expected
     out.expected_low[k] = head.center + head.scale * (expected - max(upper_quantile(below, BAND), 0.0))
@@ -111,47 +117,59 @@ def count_run(values: NDArray[np.float64], i: int, row: int, head: Head) -> int:
 
 
 @njit(nogil=True)
-def score_row(place: tuple[int, int, int], work: Work, head: Head, memory: NDArray[np.float32], sizes: Sizes, out: Output) -> None:
-    """Judge a row and write what is known of it; ``place``: index in ``work``, row since the origin, index of the output."""
+def score_row(place: tuple[int, int, int], work: Work, learned: Learned, out: Output) -> None:
+    """Judge a row and write what is known of it.
+
+    ``place`` is the row's index in ``work``, its count since the origin, and its index in ``out``.
+    """
     i, row, k = place
-    write_expected(out, k, forecast(head, work.scaled, i, sizes.order), head, memory, sizes)
-    out.residual[k] = judge_row((i, row), work, head, memory, sizes, out.surprises[k])
+    head, sizes = learned.head, learned.sizes
+    write_expected(out, k, forecast(head, work.scaled, i, sizes.order), learned)
+    out.residual[k] = judge_row((i, row), work, learned, out.surprises[k])
     j = len(out.undamped) - len(out.anomaly) + k
     out.undamped[j] = combine(out.surprises[k], head, sizes) * (row / (row + START_UP))
     out.anomaly[k] = damped(out.undamped, j, sizes.damping)
     out.step_seconds[k] = head.step
 
 
-def _build_replay(stamp: int) -> Callable[..., None]:
+@njit(nogil=True)
+def advance_within(rows: Rows, span: tuple[int, int, bool], heads: Any, memory: NDArray[np.float32], out: Output) -> None:
+    """Judge the rows of a span (first, end, whether it opens a stage) under one stage."""
+    first, end, opening = span
+    head = heads[0]
+    if opening:
+        open_stage(rows.values[:first], rows.seconds[:first], head)
+    if head.stage == 0:
+        return
+    learned = Learned(head, memory, build_sizes(head))
+    work = build_work(rows.values[:end], rows.seconds[:end], head, learned.sizes)
+    if opening:
+        scratch = np.empty(VIEW_COUNT)
+        for i in range(first):
+            judge_row((i, i), work, learned, scratch)
+    for i in range(first, end):
+        score_row((i, rows.base + i, i - rows.kept), work, learned, out)
+
+
+def _build_replay(stamp: int) -> Any:
     # Numba finds a cached kernel by the file of that kernel alone, so it would run stale code after a change of the
     # files that it calls. A closure's values belong to the key: the stamp of all files makes each version another one.
     @njit(cache=True, nogil=True)
-    def replay(values: Any, seconds: Any, kept: int, base: int, heads: Any, memory: Any, out: Any) -> None:
-        """Advance a state over the rows from ``kept`` on; those before are the kept ones, ``base`` rows lie before them."""
+    def replay(rows: Rows, heads: Any, memory: NDArray[np.float32], out: Output) -> None:
+        """Advance a state over the new rows."""
         head = heads[0]
         head.kernel = stamp
-        total = len(values)
-        scratch = np.empty(VIEW_COUNT)
-        for i in range(kept, total):
-            out.flat_rows[i - kept] = count_run(values, i, base + i, head)
-        start = kept
-        while start < total:
-            stage = next_stage(base + start - 1) if base == 0 else 0
-            opening = stage == start
-            end = min(total, next_stage(base + start))
-            if opening:
-                open_stage(values[:start], seconds[:start], head)
-            if head.stage > 0:
-                sizes = build_sizes(head)
-                work = build_work(values[:end], seconds[:end], head, sizes)
-                if opening:
-                    for i in range(start):
-                        judge_row((i, i), work, head, memory, sizes, scratch)
-                for i in range(start, end):
-                    score_row((i, base + i, i - kept), work, head, memory, sizes, out)
-            start = end
+        total = len(rows.values)
+        for i in range(rows.kept, total):
+            out.flat_rows[i - rows.kept] = count_run(rows.values, i, rows.base + i, head)
+        first = rows.kept
+        while first < total:
+            opening = next_stage(rows.base + first - 1) == rows.base + first
+            end = min(total, first + next_stage(rows.base + first) - rows.base - first)
+            advance_within(rows, (first, end, opening), heads, memory, out)
+            first = end
 
-    return replay  # type: ignore[no-any-return]
+    return replay
 
 
 def _stamp() -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from anomflow.detectors.multiview.forecast import reset_forecast
 from anomflow.detectors.multiview.layout import AR_ORDER, CALIBRATORS, DAY, LIMIT, RAW_LIMIT, RECENT, RING, SMALL, STAGES, Head, Sizes, Work
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HOUR: Final = 3600.0
 DAILY_UP_TO: Final = 6 * HOUR
@@ -44,8 +46,8 @@ def median(values: NDArray[np.float64]) -> float:
     ordered = np.sort(values)
     middle = len(ordered) // 2
     if len(ordered) % 2 == 1:
-        return ordered[middle]
-    return 0.5 * ordered[middle - 1] + 0.5 * ordered[middle]
+        return float(ordered[middle])
+    return float(0.5 * ordered[middle - 1] + 0.5 * ordered[middle])
 
 
 @njit(nogil=True)

@@ -7,13 +7,15 @@ however the series was cut.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from anomflow.detectors.multiview.layout import LEVEL12, RANGE, RING, SEASON_RESID, SEASON_SHAPE, SHAPE6, SHIFT, Head, Sizes, Work
+from anomflow.detectors.multiview.layout import LEVEL12, RANGE, RING, SEASON_RESID, SEASON_SHAPE, SHAPE6, SHIFT, Learned, Sizes, Work
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LEVEL_ROWS: Final = 10_000
 SHAPE_ROWS: Final = 2_000
@@ -130,7 +132,7 @@ def row_at(seconds: NDArray[np.float64], i: int, target: float, tolerance: float
     first = max(0, i - RING + 1)
     if target < seconds[first] - (tolerance if first == 0 else 0.0):
         return -1
-    row = max(first, first + np.searchsorted(seconds[first:i], target, side="right") - 1)
+    row = max(first, first + int(np.searchsorted(seconds[first:i], target, side="right")) - 1)
     if row + 1 < i and abs(seconds[row + 1] - target) < abs(seconds[row] - target):
         row += 1
     return row if row < i else -1
@@ -162,12 +164,13 @@ def season_median(work: Work, i: int, rows: NDArray[np.int64], half_width: int) 
 
 
 @njit(nogil=True)
-def season_resid_score(work: Work, i: int, rows: NDArray[np.int64], head: Head, half_width: int) -> float:
+def season_resid_score(work: Work, i: int, rows: NDArray[np.int64], learned: Learned) -> float:
     """Return how far the seasonal residual lies from its moving average, and move that."""
+    head, half_width = learned.head, learned.sizes.half_width
     middle = season_median(work, i, rows, half_width)
     residual = 0.0 if math.isnan(middle) else work.scaled[i] - middle
     head.trend = residual if i == 0 else head.trend + TREND_RATE * (residual - head.trend)
-    return abs(residual - head.trend) if rows[0] >= 0 else math.nan
+    return abs(residual - float(head.trend)) if rows[0] >= 0 else math.nan
 
 
 @njit(nogil=True)
@@ -191,8 +194,9 @@ def season_shape_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes
 
 
 @njit(nogil=True)
-def look(work: Work, i: int, head: Head, sizes: Sizes, raw: NDArray[np.float64]) -> None:
+def look(work: Work, i: int, learned: Learned, raw: NDArray[np.float64]) -> None:
     """Fill in the raw scores of all views but the forecast's."""
+    head, sizes = learned.head, learned.sizes
     raw[:] = math.nan
     value = work.scaled[i]
     if head.young == 0:
@@ -206,5 +210,5 @@ def look(work: Work, i: int, head: Head, sizes: Sizes, raw: NDArray[np.float64])
         raw[SHAPE6] = shape_score(work, i, sizes.start, work.scratch)
     if head.period > 0:
         rows = season_rows(work.seconds, i, head.period, sizes)
-        raw[SEASON_RESID] = season_resid_score(work, i, rows, head, sizes.half_width)
+        raw[SEASON_RESID] = season_resid_score(work, i, rows, learned)
         raw[SEASON_SHAPE] = season_shape_score(work, i, rows, sizes)

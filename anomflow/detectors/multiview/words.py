@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from anomflow.detectors.multiview.layout import AR, VIEWS
-from anomflow.detectors.states import Replay
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from anomflow.detectors.states import Replay
 
 SPEAKERS: Final = 3
 LEAST_SURPRISE: Final = 1.0

@@ -1,0 +1,218 @@
+"""Fitted models: the states of a batch's metrics as an immutable object, its bytes, its checksum, its name.
+
+The bytes: ``MAGIC``, the length of a JSON header, the header, a table of numbers per metric, then each kind of array of
+all metrics one after the other (little-endian, each section aligned). Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from hashlib import sha256 as _sha256
+from importlib.metadata import version
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from anomflow.detectors import DEFAULT_DETECTOR, Detector, State, build_detector
+from anomflow.errors import CorruptModelError, ModelError
+from anomflow.spec import FeatureSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+MAGIC: Final = b"ANOMFLOW MODEL 1"
+LIBRARIES: Final = ("numba", "numpy", "polars")
+
+_ALIGN: Final = 16
+_LENGTH: Final = 8
+_ROWS: Final = ("seconds", "values", "anomalies")
+_FLOAT: Final = np.dtype("<f8")
+_TABLE: Final = np.dtype([("rows", "<i8"), ("origin", "<f8"), ("checkpoint", "<f8"), ("checksum", "<u8")])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """The states of metrics by name, and what they were made with.
+
+    ``settings`` are those that the features were made with (see ``feature_settings``); ``fingerprint`` changes with them
+    and with the detector's code; ``libraries`` are versions by name.
+    """
+
+    detector: str
+    settings: Mapping[str, object]
+    fingerprint: str
+    libraries: Mapping[str, str]
+    states: Mapping[str, State]
+
+    @property
+    def origin(self) -> float | None:
+        """Return the earliest origin of a metric in epoch seconds (UTC), None without metrics."""
+        return min((state.origin for state in self.states.values()), default=None)
+
+    @property
+    def checkpoint(self) -> float | None:
+        """Return the latest checkpoint of a metric in epoch seconds (UTC), None without metrics."""
+        return max((state.checkpoint for state in self.states.values()), default=None)
+
+
+def feature_settings(features: FeatureSpec, timezone: str) -> dict[str, object]:
+    """Return the settings that decide what a detector sees, as they are stored with a model."""
+    return {**features.model_dump(mode="json"), "timezone": timezone}
+
+
+def load_features(settings: Mapping[str, object]) -> tuple[FeatureSpec, str]:
+    """Return features and time zone from a model's stored settings; raise CorruptModelError where they are none."""
+    features = dict(settings)
+    timezone = features.pop("timezone", None)
+    try:
+        return FeatureSpec.model_validate_json(json.dumps(features)), str(timezone)
+    except ValueError as error:
+        raise CorruptModelError(f"the model's settings are not those of features: {error}. Train again.") from error
+
+
+def fingerprint(features: FeatureSpec, timezone: str, detector: str = DEFAULT_DETECTOR) -> str:
+    """Return a hash of all that makes a stored state usable: features, time zone of their buckets, detector, its code."""
+    parts = {**feature_settings(features, timezone), "detector": detector, "version": build_detector(detector).version}
+    return _sha256(_json(parts)).hexdigest()[:32]
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what computes scores."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def object_name(content: bytes) -> str:
+    """Return the SHA-256 of a model's bytes, which names it in a store."""
+    return _sha256(content).hexdigest()
+
+
+def dump(model: FittedModel) -> bytes:
+    """Return a model's bytes, the same for the same content."""
+    detector = build_detector(model.detector)
+    names = sorted(model.states)
+    states = [model.states[name] for name in names]
+    kinds = _kinds(detector)
+    header = {
+        "detector": model.detector,
+        "settings": dict(model.settings),
+        "fingerprint": model.fingerprint,
+        "libraries": dict(model.libraries),
+        "names": names,
+        "layout": {kind: _describe(dtype) for kind, dtype in kinds.items()},
+    }
+    table = np.array([(state.rows, state.origin, state.checkpoint, state.checksum) for state in states], _TABLE)
+    lengths = np.array([[len(_array(state, kind)) for kind in kinds] for state in states], "<i8")
+    text = _json(header)
+    sections: list[list[NDArray[Any]]] = [[np.frombuffer(part, np.uint8)] for part in (MAGIC, len(text).to_bytes(_LENGTH, "little"), text)]
+    sections += [[table], [lengths]]
+    sections += [[np.ascontiguousarray(_array(state, kind), dtype) for state in states] for kind, dtype in kinds.items()]
+    return b"".join(chain.from_iterable(_padded(section) for section in sections))
+
+
+def load(content: bytes, sha256: str) -> FittedModel:
+    """Return the model of these bytes, whose arrays are views of them.
+
+    Raises CorruptModelError, before anything is parsed, where their SHA-256 is another, and for malformed content.
+    """
+    if object_name(content) != sha256:
+        raise CorruptModelError(f"the model's SHA-256 is {object_name(content)}, {sha256} was published. Restore the object or train again.")
+    try:
+        return _parse(content)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ModelError) as error:
+        raise CorruptModelError(f"the model's bytes are malformed ({error}). Train again.") from error
+
+
+def _parse(content: bytes) -> FittedModel:
+    reader = _Reader(content)
+    if reader.take(np.dtype("u1"), len(MAGIC)).tobytes() != MAGIC:
+        raise ValueError("they do not begin as a model of this version does")
+    header = json.loads(reader.take(np.dtype("u1"), int(reader.take(np.dtype("<u8"), 1)[0])).tobytes())
+    detector = build_detector(header["detector"])
+    kinds = _kinds(detector)
+    if header["layout"] != {kind: _describe(dtype) for kind, dtype in kinds.items()}:
+        raise ValueError(f"its arrays are not those of the detector {header['detector']!r}")
+    names = header["names"]
+    if not all(isinstance(name, str) for name in names) or sorted(set(names)) != names:
+        raise ValueError("its metrics' names are not sorted and different texts")
+    table = reader.take(_TABLE, len(names))
+    lengths = reader.take(np.dtype("<i8"), len(names) * len(kinds)).reshape(len(names), len(kinds))
+    pieces = {kind: reader.split(dtype, lengths[:, k]) for k, (kind, dtype) in enumerate(kinds.items())}
+    reader.finish()
+    states = {name: _state(row, {kind: arrays[i] for kind, arrays in pieces.items()}) for i, (name, row) in enumerate(zip(names, table, strict=True))}
+    for name, state in states.items():
+        _check(detector, name, state)
+    return FittedModel(header["detector"], dict(header["settings"]), str(header["fingerprint"]), dict(header["libraries"]), states)
+
+
+class _Reader:
+    """Take typed sections from bytes, one after the other."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.position = 0
+
+    def take(self, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        if count < 0 or self.position + count * dtype.itemsize > len(self.content):
+            raise ValueError(f"{count} items from byte {self.position} on are not there")
+        taken = np.frombuffer(self.content, dtype, count, self.position) if count else np.empty(0, dtype)
+        self.position += -(-taken.nbytes // _ALIGN) * _ALIGN
+        return taken
+
+    def split(self, dtype: np.dtype[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
+        if (lengths < 0).any():
+            raise ValueError("an array has a negative length")
+        ends = np.cumsum(lengths)
+        taken = self.take(dtype, int(ends[-1]) if len(ends) else 0)
+        return [taken[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+    def finish(self) -> None:
+        if self.position != len(self.content):
+            raise ValueError(f"{len(self.content)} bytes are there where {self.position} belong")
+
+
+def _check(detector: Detector, name: str, state: State) -> None:
+    if not (state.rows > 0 and len(state.seconds) > 0 and -np.inf < state.origin <= state.checkpoint == state.seconds[-1]):
+        raise ValueError(f"the span of {name!r} is not one")
+    problem = detector.check(state)
+    if problem is not None:
+        raise ValueError(f"the state of {name!r} is unusable: {problem}")
+
+
+def _state(row: Any, arrays: dict[str, NDArray[Any]]) -> State:
+    return State(
+        rows=int(row["rows"]),
+        origin=float(row["origin"]),
+        checkpoint=float(row["checkpoint"]),
+        checksum=int(row["checksum"]),
+        seconds=arrays.pop("seconds"),
+        values=arrays.pop("values"),
+        anomalies=arrays.pop("anomalies"),
+        memory=arrays,
+    )
+
+
+def _kinds(detector: Detector) -> dict[str, np.dtype[Any]]:
+    return {**dict.fromkeys(_ROWS, _FLOAT), **detector.layout}
+
+
+def _array(state: State, kind: str) -> NDArray[Any]:
+    array: NDArray[Any] = getattr(state, kind) if kind in _ROWS else state.memory[kind]
+    return array
+
+
+def _describe(dtype: np.dtype[Any]) -> object:
+    return json.loads(json.dumps(dtype.descr if dtype.names else dtype.str))
+
+
+def _padded(arrays: Sequence[NDArray[Any]]) -> Iterator[Any]:
+    yield from (array.view(np.uint8) for array in arrays if array.size)
+    yield bytes(-sum(array.nbytes for array in arrays) % _ALIGN)
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
