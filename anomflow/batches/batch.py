@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anomflow.errors import Problem
 
 _LONE_INCLUDE: Final = re.compile(r"""\s*\{%-?\s*include\s+(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*-?%\}\s*""")
+_KINDS: Final = ("default", "file", "environment", "set")
 _ANY_INCLUDE: Final = re.compile(r"\{%-?\s*include\b")
 
 
@@ -59,6 +60,12 @@ class Batch:
     def values(self) -> dict[str, Any]:
         """Return the effective value of each flat key, in the order of the sections."""
         return {key: self.value(key) for section in SECTIONS.values() for key in section.model_fields}
+
+    def sources(self, key: str) -> tuple[Origin, ...]:
+        """Return the origins of a setting: one, or those of all parts of a mapping that several layers made."""
+        inside = (origin for path, origin in self.paths.items() if path[0] == key and not isinstance(path[-1], int))
+        places = {(origin.kind, origin.where): origin for origin in (*inside, self.origins[key])}
+        return tuple(sorted(places.values(), key=lambda origin: (_KINDS.index(origin.kind), origin.where)))
 
     def variables(self) -> dict[str, object]:
         """Return what the batch's templates may use: its settings by key (but not its sources) and its ``vars``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -50,16 +51,17 @@ class Document:
     readable: bool = True
 
 
-class _RefusedNodeError(Exception):
-    """Stop reading at a node, with a reason."""
+class _RefusedError(Exception):
+    """Stop reading at a line, with a reason."""
 
-    def __init__(self, node: yaml.Node, reason: str) -> None:
+    def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
-        self.line = _line(node)
+        self.line = line
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(node: yaml.Node | yaml.Event) -> int:
+    mark = node.start_mark
+    return 1 if mark is None else int(mark.line) + 1
 
 
 @dataclass
@@ -71,15 +73,16 @@ class _Reader:
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
+    key_line: int = 1  # of the outermost key that is being read
 
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
         self.count += 1
         if self.count > MAX_VALUES:
-            raise _RefusedNodeError(node, f"holds more than {MAX_VALUES} values, aliases counted as often as they are used")
+            raise _RefusedError(self.key_line, f"holds more than {MAX_VALUES} values, aliases counted as often as they are used")
         if len(path) > MAX_DEPTH:
-            raise _RefusedNodeError(node, f"is nested more than {MAX_DEPTH} deep")
+            raise _RefusedError(self.key_line, f"is nested more than {MAX_DEPTH} deep")
         if node.tag not in _PLAIN_TAGS:
-            raise _RefusedNodeError(node, f"has the tag {node.tag}; only plain text, numbers, lists and mappings are allowed")
+            raise _RefusedError(_line(node), f"has the tag {node.tag}; only plain text, numbers, lists and mappings are allowed")
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -95,6 +98,7 @@ class _Reader:
         lines: dict[Hashable, int] = {}
         own: dict[Any, Any] = {}
         for key_node, value_node in node.value:
+            self.key_line = self.key_line if path else _line(key_node)
             if key_node.tag == _MERGE:
                 merged = {**self._read_merged(value_node, path), **merged}
                 continue
@@ -113,14 +117,14 @@ class _Reader:
         before = dict(self.origins)
         for source in sources:
             if not isinstance(source, yaml.MappingNode):
-                raise _RefusedNodeError(source, "is merged by <<, but is not a mapping")
+                raise _RefusedError(_line(source), "is merged by <<, but is not a mapping")
             merged = {**self.read(source, path), **merged}
         self.origins |= before
         return merged
 
     def _read_key(self, node: yaml.Node, path: KeyPath) -> Any:
         if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN_TAGS:
-            raise _RefusedNodeError(node, "is a key that is not plain text")
+            raise _RefusedError(_line(node), "is a key that is not plain text")
         key = self.loader.construct_object(node)
         if not path and not isinstance(key, str):
             self.problems.append(Problem(self.where, _line(node), f"{key!r} is not a setting; a key is text", str(key)))
@@ -139,17 +143,25 @@ def _text_line(node: yaml.Node) -> int | None:
 def parse_document(text: str, where: str) -> Document:
     """Read YAML text whose root is a mapping (or nothing) and report all that is wrong with it."""
     try:
+        _check_depth(text)
         reader = _Reader(where, _Loader(text))
         values = _read_root(reader)
     except yaml.YAMLError as error:
         return _unreadable(where, _error_line(error, text), f"not valid YAML: {_reason(error)}")
-    except _RefusedNodeError as error:
+    except _RefusedError as error:
         return _unreadable(where, error.line, str(error))
-    except RecursionError:
-        return _unreadable(where, 1, f"is nested more than {MAX_DEPTH} deep")
     except ValueError as error:
         return _unreadable(where, 1, f"holds a value that cannot be read: {error}")
     return Document(Layer(values, reader.origins), tuple(reader.problems))
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before nodes are made of it: PyYAML recurses there, and in C that ends the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise _RefusedError(_line(event), f"is nested more than {MAX_DEPTH} deep")
 
 
 def _read_root(reader: _Reader) -> dict[str, Any]:
@@ -157,7 +169,7 @@ def _read_root(reader: _Reader) -> dict[str, Any]:
     if root is None or root.tag == f"{_PREFIX}null":
         return {}
     if not isinstance(root, yaml.MappingNode):
-        raise _RefusedNodeError(root, "is not a mapping of settings; write `key: value` lines")
+        raise _RefusedError(_line(root), "is not a mapping of settings; write `key: value` lines")
     return {key: value for key, value in reader.read(root, ()).items() if isinstance(key, str)}
 
 
@@ -175,7 +187,7 @@ def read_document(path: Path) -> Document:
 
 def parse_value(text: str) -> Any:
     """Read a value that stands alone (in a variable, after ``--set``) as YAML or JSON; raise ValueError with the reason."""
-    document = parse_document(f"value: {text}" if "\n" not in text else f"value:\n{text}", "value")
+    document = parse_document(f"value:\n{indent(text, ' ')}" if "\n" in text else f"value: {text}", "value")
     if document.problems or "value" not in document.layer.values:
         reason = document.problems[0].message if document.problems else "not valid YAML"
         raise ValueError(reason)
@@ -189,7 +201,7 @@ def _unreadable(where: str, line: int | None, message: str) -> Document:
 def _error_line(error: yaml.YAMLError, text: str) -> int:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
-        return int(mark.line) + 1
+        return min(int(mark.line) + 1, max(1, len(text.splitlines())))
     position = getattr(error, "position", 0)
     return text[:position].count("\n") + 1
 

@@ -101,6 +101,6 @@ def _format(batch: Batch, *, origin: bool) -> list[str]:
         for key in (key for key in model.model_fields if owners()[key] == section):
             text = to_yaml(key, batch.value(key))
             single = "\n" not in text
-            place = f"# {batch.origins[key]}"
+            place = f"# {', '.join(str(source) for source in batch.sources(key))}"
             lines += [f"{text}  {place}" if single else f"{place}\n{text}"] if origin else [text]
     return lines[1:]
