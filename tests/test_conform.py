@@ -105,7 +105,8 @@ def test_one_value_that_is_no_number_rejects_its_row_and_a_column_of_them_is_an_
     conformed = conform_observations(build_rows(["2026-01-01", "2026-01-02"], ["1", "1,234"]), "b", "UTC")
     assert conformed.observations.height == 1
     assert conformed.rejected.row(0, named=True) == {
-        "row": 2, "metric_timestamp": "2026-01-02", "metric_name": "m", "metric_value": "1,234", "reason": "metric_value is text that is no number",
+        "row": 2, "metric_timestamp": "2026-01-02", "metric_name": "m", "metric_value": "1,234",
+        "reason": "metric_value is text that is no number",
     }  # fmt: skip
     with pytest.raises(FrameError, match="no number in it: it is text such as 'high'"):
         conform_observations(build_rows(["2026-01-01"], ["high"]), "b", "UTC")

@@ -21,6 +21,7 @@ from blocks.warehouses.relational import RelationalSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -80,11 +81,14 @@ class DuckDBSession(RelationalSession):
 
     def _fetch(self, sql: str) -> pl.DataFrame:
         result = self._run(sql)
-        intervals = [str(name) for name, kind, *_ in result.description or () if "INTERVAL" in str(kind)]
-        if intervals:  # polars has no type for it and panics
+        columns = [(str(name), str(kind)) for name, kind, *_ in result.description or ()]
+        # polars panics on the one and the driver renames the other without a word.
+        if intervals := [name for name, kind in columns if "INTERVAL" in kind]:
             raise WarehouseError(
                 f"{self.location}: column {', '.join(intervals)} is an interval, which cannot be read; cast it in the query"
             )
+        if len({name for name, _ in columns}) < len(columns):
+            raise WarehouseError(f"{self.location}: a column name has more than one occurrence in the query; give each its own")
         with self._explaining():
             return result.pl()
 
@@ -104,6 +108,10 @@ class DuckDBSession(RelationalSession):
         finally:
             with contextlib.suppress(Exception):  # an aborted transaction refuses it, and ends with the connection
                 self.connection.unregister(_STAGE)
+
+    def _time_literal(self, moment: datetime) -> str:
+        # Without a zone, which our sessions read as UTC: a zoned one does not compare with the TIMESTAMP_NS that pandas makes.
+        return f"timestamp '{moment:%Y-%m-%d %H:%M:%S.%f}'"
 
     def _find_columns(self, name: str) -> Sequence[str] | None:
         import duckdb  # noqa: PLC0415 - the driver loads when it is used

@@ -14,7 +14,7 @@ from blocks.home import find_home
 from blocks.warehouses.locking import Wait, hold_lock
 from blocks.warehouses.relational import RelationalWarehouse
 
-_FULL = ("No space left", "File too large", "disk is full", "Disk quota", "disk full")
+_FULL = ("No space left", "File too large", "disk is full", "Disk quota", "disk full", "disk I/O error")
 
 
 class FileWarehouse(RelationalWarehouse):
@@ -127,7 +127,7 @@ def describe_head(head: bytes) -> str:
 def describe_refusal(location: str, words: str) -> str:
     """Say what an engine's words mean where it matters: a full disk, else the words."""
     if any(sign in words for sign in _FULL):
-        return f"{location}: the disk is full or a limit of size is reached, so this session was undone; free space and run again ({words})"
+        return f"{location}: the disk is full, faulty or over a limit, so this session was undone; free space and run again ({words})"
     if "readonly database" in words or "Permission denied" in words or "Read-only file system" in words:
         return f"{location} is read-only, so this session was undone ({words})"
     return f"{location} refused a statement: {words}"

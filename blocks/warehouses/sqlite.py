@@ -12,7 +12,7 @@ import polars as pl
 from anomflow.errors import WarehouseError
 from anomflow.frames import UTC, Table
 from blocks.warehouses.adbc import AdbcSession
-from blocks.warehouses.files import FileWarehouse, describe_refusal
+from blocks.warehouses.files import FileWarehouse, describe_refusal, may_write
 from blocks.warehouses.locking import build_busy_error, describe_holders
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from blocks.warehouses.relational import RelationalSession
 
 _CANONICAL_GLOB: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]." + "[0-9]" * 6
+_WRITE_AHEAD: Final = b"\2\2"  # bytes 18 and 19 of a file in WAL mode
 # What the driver makes of a double in a column that also holds text: six digits, the rest is lost.
 _ROUNDED: Final = r"^-?\d\.\d{6}e[+-]\d{2,3}$"
 
@@ -179,6 +180,7 @@ class SQLiteWarehouse(FileWarehouse):
     @contextmanager
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
         file = self._prepare_file(writable=writable)
+        self._check_readable(file)
         connection = self._connect(file, "rw" if writable else "ro")
         try:
             session = SQLiteSession(connection, self, writable=writable)
@@ -186,6 +188,15 @@ class SQLiteWarehouse(FileWarehouse):
             yield session
         finally:
             connection.close()
+
+    def _check_readable(self, file: Path) -> None:
+        with file.open("rb") as opened:
+            write_ahead = opened.read(20)[18:20] == _WRITE_AHEAD
+        if write_ahead and not may_write(file.parent):
+            raise WarehouseError(
+                f"{self.location} is in WAL mode and its folder is read-only, and SQLite must make files beside it even to read; "
+                "allow writing to the folder, or change the file with: pragma journal_mode = delete"
+            )
 
     def _is_ours(self, head: bytes) -> bool:
         return not head or super()._is_ours(head)  # an empty file is an empty SQLite database

@@ -25,7 +25,8 @@ class Engine:
 
     ``build`` makes a warehouse in a folder; ``run_raw`` runs statements on its file without our code; ``holder`` is a Python
     program that locks the file of its first argument, prints a line and waits for its input to end; ``foreign`` are the
-    statements of tables as other hands make them, each with two rows of 2026-01-01 and one of 2026-01-02.
+    statements of tables as other hands make them, each with two rows of 2026-01-01 and one of 2026-01-02;
+    ``reads_in_read_only_folder`` is what it says.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Engine:
     run_raw: Callable[[Path, Sequence[str]], list[tuple[object, ...]]]
     holder: str
     foreign: dict[str, tuple[str, ...]]
+    reads_in_read_only_folder: bool = True
 
 
 def _run_duckdb(path: Path, statements: Sequence[str]) -> list[tuple[object, ...]]:
@@ -54,8 +56,8 @@ def _build_foreign(time_type: str, first: str, again: str, second: str, *, metad
     column, value = (", metadata varchar", ", ''") if metadata else ("", "")
     rows = ", ".join(f"({time}, 'b', 'm', 'metric', {number}{value})" for time, number in ((first, "1.0"), (again, "2.0"), (second, "3.0")))
     return (
-        f"create table metrics (metric_timestamp {time_type}, metric_batch varchar, metric_name varchar, metric_type varchar, "
-        f"metric_value double{column})",
+        "create table metrics (metric_timestamp "
+        f"{time_type}, metric_batch varchar, metric_name varchar, metric_type varchar, metric_value double{column})",
         f"insert into metrics values {rows}",
     )
 
@@ -75,7 +77,6 @@ DUCKDB = Engine(
         "naive": _build_foreign("timestamp", *_DAYS),
         "zoned": _build_foreign("timestamptz", *(f"{day[:-1]}+00'" for day in _DAYS)),
         "nanoseconds": _build_foreign("timestamp_ns", *_DAYS),
-        "text": _build_foreign("varchar", *_DAYS),
         "without metadata": _build_foreign("timestamp", *_DAYS, metadata=False),
     },
 )
@@ -95,6 +96,7 @@ SQLITE = Engine(
         "nanoseconds": _build_text("2026-01-01 00:00:00.000000000", "2026-01-01T00:00:00.000Z", "2026-01-02"),
         "without metadata": _build_foreign("text", *_DAYS, metadata=False),
     },
+    reads_in_read_only_folder=False,
 )
 
 ENGINES = {engine.kind: engine for engine in (DUCKDB, SQLITE)}

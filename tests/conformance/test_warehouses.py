@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -162,7 +163,7 @@ def test_a_literal_is_the_value(engine: Engine, warehouse: FileWarehouse, value:
 
 @pytest.mark.parametrize("value", [b"x", [1], DAY.replace(tzinfo=None), "a\0b"])
 def test_a_value_without_a_literal_is_an_error(engine: Engine, warehouse: FileWarehouse, value: object) -> None:
-    with warehouse.reading() as session, pytest.raises(WarehouseError, match="cannot|no time zone"):
+    with warehouse.reading() as session, pytest.raises(WarehouseError, match=r"cannot|no time zone"):
         session.literal(value)
 
 
@@ -228,7 +229,7 @@ def test_nothing_is_written_when_a_session_raises_and_everything_together_when_i
 
     with warehouse.writing() as session:
         write(session, 1.0)
-    with pytest.raises(ZeroDivisionError), warehouse.writing() as session:
+    with pytest.raises(ZeroDivisionError), warehouse.writing() as session:  # noqa: PT012 - a session is the case
         write(session, 2.0)
         session.delete_keys(OBSERVATIONS, "metrics", build_rows((DAY, "m", None)))
         raise ZeroDivisionError
@@ -249,7 +250,7 @@ def test_a_reading_session_cannot_write(engine: Engine, warehouse: FileWarehouse
     fill(warehouse, build_rows((DAY, "m", 1.0)))
     with warehouse.reading() as session, pytest.raises(WarehouseError, match="opened for reading"):
         session.execute("delete from metrics")
-    with warehouse.reading() as session, pytest.raises(WarehouseError, match="read-only|readonly"):
+    with warehouse.reading() as session, pytest.raises(WarehouseError, match=r"read-only|readonly"):
         session.read("insert into metrics (metric_name) values ('x')")
     assert read_values(warehouse) == [(DAY, "m", 1.0)]
 
@@ -273,7 +274,7 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_written(
 @pytest.mark.parametrize("sql", ["selec 1", "select * from nowhere", "select nothing from metrics"])
 def test_an_error_of_the_engine_says_where_and_what(engine: Engine, warehouse: FileWarehouse, sql: str) -> None:
     fill(warehouse, build_rows((DAY, "m", 1.0)))
-    with pytest.raises(WarehouseError, match="(?s)refused a statement.*(selec|nowhere|nothing)") as caught, warehouse.reading() as session:
+    with pytest.raises(WarehouseError, match=r"(?s)refused a statement.*(selec|nowhere|nothing)") as caught, warehouse.reading() as session:
         session.read(sql)
     assert warehouse.location in str(caught.value)
 
@@ -292,11 +293,11 @@ def test_a_table_of_others_without_the_key_columns_is_not_touched(engine: Engine
 
 
 def test_a_query_with_two_columns_of_one_name_is_refused(engine: Engine, warehouse: FileWarehouse) -> None:
-    with warehouse.reading() as session, pytest.raises(WarehouseError, match="more than one occurrence|[Dd]uplicate"):
+    with warehouse.reading() as session, pytest.raises(WarehouseError, match="more than one occurrence"):
         session.read("select 1 as a, 2 as a")
 
 
-@pytest.mark.parametrize("form", ["naive", "zoned", "nanoseconds", "text", "seconds", "iso", "without metadata"])
+@pytest.mark.parametrize("form", ["naive", "zoned", "nanoseconds", "seconds", "iso", "without metadata"])
 def test_a_table_made_by_anomstack_is_read_and_all_duplicates_replaced(engine: Engine, warehouse: FileWarehouse, form: str) -> None:
     if form not in engine.foreign:
         pytest.skip(f"{engine.kind} has no such form")
@@ -362,20 +363,14 @@ def test_any_sequence_of_upserts_equals_a_dictionary(
 
 def test_two_processes_that_write_at_once_lose_no_committed_row(engine: Engine, warehouse: FileWarehouse) -> None:
     fill(warehouse, build_rows((DAY, "m", 0.0)))
-    script = (
-        "import sys; from pathlib import Path; from tests.conformance.engines import ENGINES;"
-        "from tests.conformance.test_warehouses import DAY, build_rows, dt, fill;"
-        "w = ENGINES[sys.argv[1]].build(Path(sys.argv[2]), 60.0);"
-        "[fill(w, build_rows(*((DAY + dt.timedelta(minutes=n * 10 + k), sys.argv[3], 1.0) for k in range(10)))) for n in range(10)]"
-    )
-    command = [sys.executable, "-c", script, engine.kind, str(warehouse.file.parent)]
+    command = [sys.executable, "-m", "tests.conformance.writer", engine.kind, str(warehouse.file.parent)]
     writers = [subprocess.Popen([*command, name], cwd=ROOT, stderr=subprocess.PIPE, text=True) for name in "xy"]  # noqa: S603 - our own program
-    for count in range(50):
+    for count in range(30):
         fill(warehouse, build_rows((DAY + dt.timedelta(minutes=count), "z", 1.0)))
     failures = [writer.communicate(timeout=120)[1] for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0], failures
     counts = read_all(warehouse).group_by("metric_name").len().sort("metric_name").rows()
-    assert counts == [("m", 1), ("x", 100), ("y", 100), ("z", 50)]
+    assert counts == [("m", 1), ("x", 100), ("y", 100), ("z", 30)]
 
 
 def test_threads_of_one_process_write_and_read_at_once(engine: Engine, warehouse: FileWarehouse) -> None:
@@ -437,24 +432,32 @@ def test_a_full_disk_is_a_clear_error_and_leaves_what_was_there(engine: Engine, 
 
 
 def test_a_disk_too_full_to_make_the_file_leaves_nothing(engine: Engine, warehouse: FileWarehouse) -> None:
-    with limit_file_size(1000), pytest.raises(WarehouseError, match="disk is full|cannot be made"):
+    with limit_file_size(1000), pytest.raises(WarehouseError, match=r"disk is full|cannot be made"):
         fill(warehouse, build_rows((DAY, "m", 1.0)))
     assert [path.name for path in warehouse.file.parent.iterdir() if path.suffix != ".lock"] == []
     fill(warehouse, build_rows((DAY, "m", 1.0)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root's capabilities are dropped through Linux")
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_read_only_file_or_folder_can_be_read_and_not_written(engine: Engine, warehouse: FileWarehouse, what: str) -> None:
+def test_a_read_only_file_can_be_read_and_not_written(engine: Engine, warehouse: FileWarehouse) -> None:
     fill(warehouse, build_rows((DAY, "m", 1.0)))
-    place = {"file": warehouse.file, "folder": warehouse.file.parent}[what]
-    mode = place.stat().st_mode
-    place.chmod(mode & ~0o222)
+    warehouse.file.chmod(0o444)
     with obey_permissions():
         with pytest.raises(WarehouseError, match="read-only"):
             fill(warehouse, build_rows((DAY, "m", 2.0)))
         assert read_values(warehouse) == [(DAY, "m", 1.0)]
-    place.chmod(mode)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root's capabilities are dropped through Linux")
+def test_a_file_in_a_read_only_folder_is_not_written_and_read_where_the_engine_can(engine: Engine, warehouse: FileWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    warehouse.file.parent.chmod(0o555)
+    reading = nullcontext() if engine.reads_in_read_only_folder else pytest.raises(WarehouseError, match="folder is read-only")
+    with obey_permissions():
+        with pytest.raises(WarehouseError, match="read-only"):
+            fill(warehouse, build_rows((DAY, "m", 2.0)))
+        with reading:
+            read_all(warehouse)
     assert read_values(warehouse) == [(DAY, "m", 1.0)]
 
 
@@ -475,7 +478,7 @@ def test_a_file_of_another_kind_is_left_alone(engine: Engine, warehouse: FileWar
 
 def test_a_folder_or_a_missing_parent_is_named(engine: Engine, warehouse: FileWarehouse) -> None:
     warehouse.file.mkdir()
-    with pytest.raises(WarehouseError, match="[Ii]s a directory"):
+    with pytest.raises(WarehouseError, match=r"[Ii]s a directory"):
         read_all(warehouse)
     lost = warehouse.model_copy(update={"path": str(warehouse.file.parent / "nowhere" / "x")})
     with pytest.raises(WarehouseError, match="nowhere does not exist"):
