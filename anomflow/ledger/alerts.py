@@ -77,20 +77,22 @@ def resolve_by_hand(session: Session, table_key: str, alert_id: str, now: dateti
     """Resolve an open alert because a person says so, at ``now`` (UTC); False where it is not open."""
     alerts = Rows(session, ALERTS, table_key)
     found = [read_alert(row) for row in alerts.read(alerts.equals("alert_id", alert_id)).to_dicts()]
-    rules = [find_alert_rule(AlertEvent.RESOLVED, AlertSituation(alert.state, alert.message_id is not None)) for alert in found]
-    if not found or rules[0] is None:
+    return any(_resolve_by_hand(alerts, alert, now) for alert in found)
+
+
+def _resolve_by_hand(alerts: Rows, alert: Alert, now: datetime) -> bool:
+    rule = find_alert_rule(AlertEvent.RESOLVED, AlertSituation(alert.state, alert.message_id is not None))
+    if rule is None:
         return False
-    reason = mark_reason(found[0].reason, AlertState.BY_HAND, f" at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    changes = {"status": session.literal(AlertState.BY_HAND.status), "reason": session.literal(reason)}
-    return alerts.update(changes, alerts.equals("alert_id", alert_id), alerts.equals("status", found[0].state.status)) > 0
+    reason = mark_reason(alert.reason, AlertState.BY_HAND, f" at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    changes = {"status": alerts.session.literal(AlertState.BY_HAND.status), "reason": alerts.session.literal(reason)}
+    return alerts.update(changes, alerts.equals("alert_id", alert.alert_id), alerts.equals("status", alert.state.status)) > 0
 
 
 def _read_judged(alerts: Rows, judgements: Judgements) -> dict[str, Alert]:
     """Read the recorded alerts of the judged rows: one query over their time range, whatever their number."""
     judged = judgements.judged.select(pl.col(column).cast(kind) for column, kind in _KEY_TYPES.items())
     keys = pl.concat([judged, _build_keys(judgements)]).unique()
-        [judgements.judged.select(pl.col(column).cast(kind) for column, kind in _KEY_TYPES.items()), _build_keys(judgements)]
-    ).unique()
     if keys.is_empty():
         return {}
     times = keys["metric_timestamp"]

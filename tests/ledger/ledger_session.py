@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
+import polars.selectors as cs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,11 +87,18 @@ class FileSession:
 
     def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
         self.statements += 1
-        values = [tuple(map(_to_text, row)) for row in rows.select(table.columns).iter_rows()]
-        places = ", ".join("?" * len(table.columns))
         before = self._count(name)
-        self.connection.executemany(f"insert into {self.identifier(name)} values ({places}) on conflict do nothing", values)
+        self._insert(self.identifier(name), rows.select(list(table.columns)))
         return self._count(name) - before
+
+    def _insert(self, name: str, rows: pl.DataFrame) -> None:
+        if self.dialect == "duckdb":
+            self.connection.register("new_rows", rows.with_columns(cs.temporal().dt.replace_time_zone(None)))
+            self.connection.execute(f"insert into {name} select * from new_rows on conflict do nothing")
+        else:
+            values = [tuple(map(_to_text, row)) for row in rows.iter_rows()]
+            places = ", ".join("?" * rows.width)
+            self.connection.executemany(f"insert into {name} values ({places}) on conflict do nothing", values)
 
     def upsert(self, table: Table, name: str, rows: pl.DataFrame) -> None:
         raise AssertionError("the ledger replaces no whole row: a message id would be lost")
