@@ -27,9 +27,9 @@ $(INSTALLED): pyproject.toml requirements.lock
 		echo "Anomflow needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Choose one: make install PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
 		echo "$(PYTHON) cannot make a virtual environment. On Debian: apt-get install python3-venv" >&2; exit 1; }
-	$(PIP) install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
-	$(PIP) install --quiet --no-compile --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib anomflow blocks cli flows tasks || true
+	$(PIP) install -qq --no-compile --no-deps --require-hashes -r requirements.lock
+	$(PIP) install -qq --no-compile --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib anomflow blocks cli flows tasks || true
 	@touch $@
 
 # Numba's kernels are compiled here and never in a run.
@@ -54,7 +54,8 @@ ifneq ($(wildcard anomflow/reference.py),)
 	$(BIN)/python -m anomflow.reference --check
 endif
 	$(PIP) check
-	$(PIP) install --quiet --dry-run --no-index --no-deps --require-hashes -r requirements.lock
+	$(PIP) install -qq --dry-run --no-index --no-deps --require-hashes -r requirements.lock || { \
+		echo "$(VENV) is not what requirements.lock says. Install it again: touch requirements.lock && make install" >&2; exit 1; }
 
 fix: install  ## repair what ruff can repair, and format
 	$(BIN)/ruff check --fix .

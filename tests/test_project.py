@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import anomflow
 
@@ -137,6 +138,12 @@ def test_versions_agree() -> None:
     assert anomflow.__version__ == PROJECT["version"]
     assert f"\n## [{PROJECT['version']}]" in changes or "\n## [Unreleased]" in changes
     assert set(re.findall(r"Python (\d\.\d+)", README)) == {PROJECT["requires-python"].removeprefix(">=")}
+
+
+def test_ci_runs_on_every_python_that_is_promised() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    promised = [found[1] for text in PROJECT["classifiers"] if (found := re.search(r":: (\d\.\d+)$", text))]
+    assert workflow["jobs"]["run"]["strategy"]["matrix"]["python"] == promised
 
 
 def test_every_command_of_make_is_in_the_readme_and_has_help() -> None:
