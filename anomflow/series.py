@@ -167,3 +167,28 @@ def _pack(rows: pl.DataFrame) -> SeriesBatch:
         seconds=rows["time"].to_physical().to_numpy() / 1e6,
         values=rows["value"].to_numpy() + 0.0,  # no negative zero: equal values have equal bits
     )
+
+
+def select_series(series: SeriesBatch, names: Collection[str]) -> SeriesBatch:
+    """Return the rows of some of the metrics."""
+    wanted = set(names)
+    chosen = [(name, seconds, values) for name, seconds, values in series if name in wanted]
+    nothing = np.empty(0)
+    return SeriesBatch(
+        names=tuple(name for name, _, _ in chosen),
+        offsets=np.cumsum([0, *(len(seconds) for _, seconds, _ in chosen)], dtype=np.int64),
+        seconds=np.concatenate([nothing, *(seconds for _, seconds, _ in chosen)]),
+        values=np.concatenate([nothing, *(values for _, _, values in chosen)]),
+    )
+
+
+def series_frame(series: SeriesBatch) -> pl.DataFrame:
+    """Return a ragged batch as metric_name, metric_timestamp (UTC) and metric_value."""
+    return pl.DataFrame(
+        {
+            "metric_name": np.repeat(np.array(series.names, dtype=object), np.diff(series.offsets)),
+            "metric_timestamp": to_timestamps(series.seconds),
+            "metric_value": series.values,
+        },
+        schema_overrides={"metric_name": pl.String},
+    )
