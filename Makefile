@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
-KERNELS := $(wildcard anomflow/detectors/*.py)
+KERNELS := $(wildcard anomflow/detectors/*.py anomflow/detectors/*/*.py)
 
 # The installed bytecode is what makes a command start fast: compile it even where the environment says not to.
 unexport PYTHONDONTWRITEBYTECODE

@@ -1,0 +1,155 @@
+"""`demo`: the whole pipeline on real data, offline, in about a minute."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli.output import Output
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from anomflow.protocols import Warehouse
+
+BATCHES: Final = Path(__file__).parents[2] / "metrics" / "examples" / "demo"
+# Batch, what it learns from before its first run, days between runs.
+HISTORIES: Final = (("waterflow", 3, 5), ("orders", 14, 7), ("seattle", 365, 122))
+LIVE: Final = "machine"
+
+
+@dataclass(frozen=True)
+class Story:
+    """What became of one batch: its alerts, its metrics' histories."""
+
+    batch: str
+    alerts: pl.DataFrame
+    histories: Mapping[str, pl.DataFrame]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    ctx: typer.Context,
+    home: Annotated[Path, typer.Option(help="Folder for the demo's database, models, messages and report; emptied first.")] = Path(".anomflow/demo"),
+) -> None:
+    """Replay real histories through the flows, judge this machine live, and show the alerts."""
+    from cli.prefect_api import prefect_api  # noqa: PLC0415 - `--help` need not wait for it
+
+    output: Output = ctx.obj
+    empty_home(home)
+    os.environ |= {"ANOMFLOW_HOME": str(home)}
+    with ExitStack() as stack:
+        advance = stack.enter_context(show_progress(quiet=output.as_json))
+        advance("starting a Prefect API in this process")
+        stack.enter_context(prefect_api(quiet=True))
+        stories = [replay_batch(*history, advance) for history in HISTORIES] + [watch_machine(advance)]
+        advance("writing the report")
+        report = write_demo_report(home, stories)
+    if output.as_json:
+        output.print_json({"home": home, "report": report, "alerts": [row for story in stories for row in story.alerts.to_dicts()]})
+        return
+    print_stories(stories)
+    print_places(home, report)
+
+
+def empty_home(home: Path) -> None:
+    """Remove an earlier demo; refuse a folder that holds anything else."""
+    known = {"anomflow.duckdb", "anomflow.duckdb.wal", "anomflow.duckdb.lock", "models", "messages", "report.html"}
+    strange = [path.name for path in home.iterdir() if path.name not in known] if home.exists() else []
+    if strange:
+        raise typer.BadParameter(f"{home} holds {strange[0]!r}, which no demo made; name an empty folder", param_hint="--home")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+
+
+def show_progress(*, quiet: bool) -> Any:
+    """Return a context that shows what is being done, with the time so far."""
+    from contextlib import contextmanager  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    @contextmanager
+    def shown() -> Any:
+        with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True), disable=quiet) as bar:
+            task = bar.add_task("")
+            yield lambda text: bar.update(task, description=text)
+
+    return shown()
+
+
+def replay_batch(batch: str, learn_days: int, every_days: int, advance: Callable[[str], None]) -> Story:
+    """Ingest a batch's history once, then train, score and alert as of each past time."""
+    from cli.replay import Replay, read_span  # noqa: PLC0415
+
+    replay = Replay(batch, BATCHES, timedelta(days=learn_days), timedelta(days=every_days))
+    advance(f"{batch}: ingesting its history")
+    if batch == "orders":
+        make_orders()
+    run_jobs(replay.settings, ["ingest"], batch, None)
+    warehouse, key = open_warehouse(batch)
+    moments = list(replay.times(*read_span(warehouse, key, batch)))
+    for number, moment in enumerate(moments, 1):
+        advance(f"{batch}: as of {moment:%Y-%m-%d} ({number} of {len(moments)})")
+        run_jobs(replay.settings, ["train", "score", "alert"], batch, moment)
+    run_jobs(replay.settings, ["plot"], batch, moments[-1])
+    return tell(batch, moments[-1], replay.settings)
+
+
+def watch_machine(advance: Callable[[str], None]) -> Story:
+    """Run the whole pipeline once, now, on this machine's own metrics."""
+    advance("machine: this machine, now")
+    settings = {"disable_batch": "false"}
+    run_jobs(settings, ["pipeline"], LIVE, None)
+    return tell(LIVE, datetime.now(UTC), settings)
+
+
+def run_jobs(settings: Mapping[str, str], jobs: Sequence[str], batch: str, moment: datetime | None) -> None:
+    """Run jobs as flows; a demo that does not work says so."""
+    from cli.commands.run import run_job  # noqa: PLC0415
+
+    for job in jobs:
+        state = run_job(job, batch=batch, as_of=moment, settings=dict(settings), metrics=str(BATCHES), send=False)
+        if not state.is_completed():
+            typer.echo(f"{job} {batch}: {state.message}", err=True)
+            raise typer.Exit(1)
+
+
+def make_orders() -> None:
+    """Make the table that the SQL batch reads, in the demo's own database."""
+    warehouse, _ = open_warehouse("orders")
+    with warehouse.writing() as session:
+        session.execute((BATCHES / "orders" / "orders_table.sql").read_text(encoding="utf-8"))
+
+
+def open_warehouse(batch: str) -> tuple[Warehouse, str]:
+    """Return a demo batch's warehouse and table key."""
+    from flows.jobrun import Request, open_run  # noqa: PLC0415
+
+    run = open_run(Request(batch, metrics=str(BATCHES), settings={"disable_batch": "false"}))
+    return run.warehouse, run.spec.common.table_key
+
+
+def tell(batch: str, as_of: datetime, settings: Mapping[str, str]) -> Story:
+    """Read what became of a batch."""
+    from anomflow.histories import build_histories  # noqa: PLC0415
+    from cli.replay import read_alerts  # noqa: PLC0415
+    from flows.jobrun import Request, open_run  # noqa: PLC0415
+    from tasks.delivery import read_chart_alerts  # noqa: PLC0415
+    from tasks.history import read_chart_rows  # noqa: PLC0415
+
+    run = open_run(Request(batch, as_of, {**settings, "plot_max_n": "3000"}, metrics=str(BATCHES)))
+    alerts = read_alerts(run.warehouse, run.spec.common.table_key, batch)
+    return Story(batch, alerts, build_histories(read_chart_rows(run.library, None), read_chart_alerts(run.library)))
