@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 GAP_STEPS: Final = 3  # a distance of more typical steps than this breaks the line; a weekend in daily rows does not
 _ROWS_A_GROUP: Final = 6  # at most: first, least, greatest, highest score, and what breaks the line
 _LARGEST: Final = 1e307  # so that the span of an axis is a finite number
+_SMALLEST: Final = 1e-290  # so that a part of a span is not zero
+_FINEST: Final = 1e-6  # of the size of a value; what differs by less is drawn as constant
 _NUMBERS: Final = ("metric_value", "expected_low", "expected_high", "anomaly_score", "threshold")
 _BAND_SPANS: Final = 1.5  # an expected range is shown up to this many spans of the values beyond them
 
@@ -32,7 +34,8 @@ def arrange_history(history: pl.DataFrame, max_points: int) -> pl.DataFrame:
 
 def _clean_number(name: str) -> pl.Expr:
     column = pl.col(name)
-    return pl.when(column.is_finite()).then(column.clip(-_LARGEST, _LARGEST)).alias(name)
+    visible = pl.when(column.abs() < _SMALLEST).then(0.0).otherwise(column.clip(-_LARGEST, _LARGEST))
+    return pl.when(column.is_finite()).then(visible).alias(name)
 
 
 def _break_gaps(rows: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +81,9 @@ def find_value_range(rows: pl.DataFrame) -> tuple[float, float]:
         band_low, band_high = low, high
     reach = _BAND_SPANS * (high - low) or _LARGEST
     low, high = min(low, max(low - reach, _or(band_low, low))), max(high, min(high + reach, _or(band_high, high)))
-    margin = 0.05 * (high - low) or 0.1 * abs(low) or 1.0
+    size = max(abs(low), abs(high))
+    span = high - low
+    margin = (0.1 * size or 1.0) if span == 0 else max(0.05 * span, _FINEST * size)
     return low - margin, high + margin
 
 

@@ -6,7 +6,7 @@ by shape too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,10 +30,11 @@ MARKS: Final[dict[str, tuple[str, str]]] = {
     "llm": ("#009E73", "triangle-down"),
     "info": ("#6B7280", "triangle-right"),
 }
-OTHER_MARK: Final = ("#000000", "wedge")
+OTHER_MARK: Final = ("#000000", "triangle-left")
+
+INKS: Final = {"line": "#1F3A5F", "band": "#56B4E9", "limit": "#B03A00", "text": "#39424E", "grid": "#E6E9ED", "rule": "#AAB2BD"}
 
 _WIDTH, _VALUE_HEIGHT, _SCORE_HEIGHT = 620, 200, 80
-_LINE, _BAND, _LIMIT, _TEXT, _GRID, _RULE = "#1F3A5F", "#56B4E9", "#B03A00", "#39424E", "#E6E9ED", "#AAB2BD"
 _DOTS_UP_TO = 60  # with so few points each is drawn as a dot
 _AXIS_EXTENT = 44
 _BREAK: Final = "break-paths-show-path-domains"
@@ -42,7 +43,7 @@ _TIME_FORMAT = {
     "hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S", "milliseconds": "%H:%M:%S.%L",
 }  # fmt: skip
 _NUMBER_LABEL = (
-    "datum.value != 0 && (abs(datum.value) >= 1e15 || abs(datum.value) < 1e-4) ? format(datum.value, '.3~e')"
+    "datum.value != 0 && (abs(datum.value) >= 1e15 || abs(datum.value) < 1e-4) ? format(datum.value, '.5~e')"
     " : abs(datum.value) >= 1e4 ? format(datum.value, '.6~s') : format(datum.value, ',.6~r')"
 )
 _TOOLTIPS: Final = {
@@ -63,46 +64,60 @@ class _Drawing:
     time: alt.X
     highlight: datetime | None
     interactive: bool
+    datasets: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add_data(self, name: str, rows: pl.DataFrame, **columns: str) -> alt.NamedData:
+        """Hand rows to the chart under short names, times as milliseconds since 1970.
+
+        They stand beside the panels, since Altair copies and checks inline data at each step.
+        """
+        time = pl.col("metric_timestamp").dt.epoch("ms").alias("time")
+        self.datasets[name] = rows.select(time, **{key: pl.col(column) for key, column in columns.items()}).to_dicts()
+        return alt.NamedData(name)
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One of the two pictures: the column that it shows, its axis, where an alert without a value stands, its height."""
+    """One of the two pictures: its column, axis and height, the kinds of alerts it marks (none given means all)."""
 
     column: str
     value: alt.Y
-    missing: float | None
     height: int
+    kinds: tuple[str, ...] = ()
+    missing: float | None = None  # where an alert without a value stands
 
 
-def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> alt.VConcatChart:
-    """Return a chart's value panel over its score panel, with one time axis."""
+def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> dict[str, Any]:
+    """Return the Vega-Lite specification of a chart's value panel over its score panel, with one time axis."""
     rows = arrange_history(chart.history, max_points)
     time, highlight = _build_time_axis(rows, chart.highlight)
     drawing = _Drawing(rows, time, highlight, interactive)
-    panels = alt.vconcat(_build_value_panel(drawing), _build_score_panel(drawing), spacing=14)
     subtitle = _describe(rows)
-    titled = panels.properties(
+    panels = alt.vconcat(
+        _build_value_panel(drawing),
+        _build_score_panel(drawing),
         title=alt.TitleParams(chart.title, subtitle=subtitle, limit=_WIDTH),
         description=f"{chart.title}: {subtitle}",
         background="white",
         padding=10,
+        spacing=14,
+        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="shared", shape="shared")),
+        config=_build_style(),
     )
-    return _style(titled)
+    return {**panels.to_dict(), "datasets": drawing.datasets}
 
 
-def _style(chart: alt.VConcatChart) -> alt.VConcatChart:
-    font = "Arial, Helvetica, Liberation Sans, sans-serif"
-    axis = {"domainColor": _RULE, "tickColor": _RULE, "gridColor": _GRID, "labelColor": _TEXT, "titleColor": _TEXT}
-    styled: alt.VConcatChart = (
-        chart.resolve_scale(x="shared", color="shared", shape="shared")
-        .configure(font=font, aria=False)
-        .configure_title(anchor="start", fontSize=15, subtitleFontSize=11, color="#14202E", subtitleColor="#5A6472", offset=8)
-        .configure_axis(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", **axis)
-        .configure_legend(labelFontSize=11, labelColor=_TEXT)
-        .configure_view(stroke=None)
+def _build_style() -> alt.Config:
+    axis = {"domainColor": INKS["rule"], "tickColor": INKS["rule"], "gridColor": INKS["grid"], "labelColor": INKS["text"], "titleColor": INKS["text"]}
+    title = {"fontSize": 15, "subtitleFontSize": 11, "color": INKS["text"], "subtitleColor": INKS["text"], "offset": 8}
+    return alt.Config(
+        aria=False,
+        axis=alt.AxisConfig(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", **axis),
+        font="Arial, Helvetica, Liberation Sans, sans-serif",
+        legend=alt.LegendConfig(labelFontSize=11, labelColor=INKS["text"]),
+        title=alt.TitleConfig(anchor="start", **title),
+        view=alt.ViewConfig(stroke=None),
     )
-    return styled
 
 
 def _describe(rows: pl.DataFrame) -> str:
@@ -121,7 +136,7 @@ def _build_time_axis(rows: pl.DataFrame, highlight: datetime | None) -> tuple[al
     """Return the axis, and the moment to point at where it lies on it."""
     ends = find_time_range(rows, highlight)
     domain = alt.Undefined if ends is None else [_milliseconds(end) for end in ends]
-    axis = alt.Axis(format=alt.Dict(_TIME_FORMAT), labelOverlap="greedy", tickCount=8)
+    axis = alt.Axis(format=alt.Dict(**_TIME_FORMAT), labelOverlap="greedy", tickCount=8)
     time = alt.X("time:T", title=None, axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
     is_on_axis = ends is not None and highlight is not None and ends[0] <= highlight <= ends[1]
     return time, highlight if is_on_axis else None
@@ -131,28 +146,22 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.astimezone(UTC).timestamp() * 1000)
 
 
-def _build_data(rows: pl.DataFrame, **columns: str) -> alt.InlineData:
-    """Hand rows to a chart under short names, times as milliseconds since 1970."""
-    time = pl.col("metric_timestamp").dt.epoch("ms").alias("time")
-    return alt.InlineData(values=rows.select(time, **{key: pl.col(name) for key, name in columns.items()}).to_dicts())
-
-
 def _build_value_panel(drawing: _Drawing) -> alt.LayerChart:
     low, high = find_value_range(drawing.rows)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     axis = alt.Axis(labelExpr=_NUMBER_LABEL, tickCount=6, minExtent=_AXIS_EXTENT)
-    panel = _Panel("metric_value", alt.Y("value:Q", title="value", scale=scale, axis=axis), low, _VALUE_HEIGHT)
-    base = alt.Chart(_build_data(drawing.rows, low="expected_low", high="expected_high")).encode(x=drawing.time)
-    band = base.mark_area(opacity=0.3, color=_BAND, clip=True, invalid=_BREAK).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
+    panel = _Panel("metric_value", alt.Y("value:Q", title="value", scale=scale, axis=axis), _VALUE_HEIGHT, missing=low)
+    base = alt.Chart(drawing.add_data("band", drawing.rows, low="expected_low", high="expected_high")).encode(x=drawing.time)
+    band = base.mark_area(opacity=0.3, color=INKS["band"], clip=True, invalid=_BREAK).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
     return _build_panel(drawing, panel, [band, _build_line(drawing, panel)])
 
 
 def _build_score_panel(drawing: _Drawing) -> alt.LayerChart:
     axis = alt.Axis(values=[0, 0.5, 1], minExtent=_AXIS_EXTENT)
     value = alt.Y("value:Q", title="anomaly score", scale=alt.Scale(domain=[0, 1], nice=False), axis=axis)
-    panel = _Panel("anomaly_score", value, None, _SCORE_HEIGHT)
-    limits = alt.Chart(_build_data(_find_steps(drawing.rows), value="threshold"))
-    limit = limits.mark_line(color=_LIMIT, strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after", clip=True)
+    panel = _Panel("anomaly_score", value, _SCORE_HEIGHT, kinds=("anomaly",))
+    limits = alt.Chart(drawing.add_data("threshold", _find_steps(drawing.rows), value="threshold"))
+    limit = limits.mark_line(color=INKS["limit"], strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after", clip=True)
     return _build_panel(drawing, panel, [limit.encode(x=drawing.time, y=value), _build_line(drawing, panel)])
 
 
@@ -164,7 +173,8 @@ def _find_steps(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _build_line(drawing: _Drawing, panel: _Panel) -> alt.Chart:
-    line = alt.Chart(_build_data(drawing.rows, value=panel.column)).mark_line(color=_LINE, strokeWidth=1.5, clip=True, invalid=_BREAK)
+    data = drawing.add_data(f"line {panel.column}", drawing.rows, value=panel.column)
+    line = alt.Chart(data).mark_line(color=INKS["line"], strokeWidth=1.5, clip=True, invalid=_BREAK)
     drawn: alt.Chart = line.encode(x=drawing.time, y=panel.value)
     return drawn
 
@@ -174,13 +184,12 @@ def _build_panel(drawing: _Drawing, panel: _Panel, layers: list[alt.Chart]) -> a
     common = [_build_pointer(drawing), *layers, _build_dots(drawing, panel), _build_marks(drawing, panel)]
     if drawing.interactive:
         common.append(_build_tooltips(drawing, panel))
-    layered: alt.LayerChart = alt.layer(*common).properties(width=_WIDTH, height=panel.height)
-    return layered
+    return alt.layer(*common, width=_WIDTH, height=panel.height)
 
 
 def _build_pointer(drawing: _Drawing) -> alt.Chart:
-    moments = [] if drawing.highlight is None else [{"time": _milliseconds(drawing.highlight)}]
-    pointer: alt.Chart = alt.Chart(alt.InlineData(values=moments)).mark_rule(color=_RULE, strokeWidth=5, opacity=0.45).encode(x=drawing.time)
+    drawing.datasets["pointer"] = [] if drawing.highlight is None else [{"time": _milliseconds(drawing.highlight)}]
+    pointer: alt.Chart = alt.Chart(alt.NamedData("pointer")).mark_rule(color=INKS["rule"], strokeWidth=5, opacity=0.45).encode(x=drawing.time)
     return pointer
 
 
@@ -188,13 +197,14 @@ def _build_dots(drawing: _Drawing, panel: _Panel) -> alt.Chart:
     """Draw the points that no line reaches, or all where they are few."""
     rows = drawing.rows
     shown = rows[panel.column].is_not_null() if rows.height <= _DOTS_UP_TO else find_lone_points(rows, panel.column)
-    dots = alt.Chart(_build_data(rows.filter(shown), value=panel.column)).mark_circle(color=_LINE, size=14, opacity=1, clip=True)
+    data = drawing.add_data(f"dots {panel.column}", rows.filter(shown), value=panel.column)
+    dots = alt.Chart(data).mark_circle(color=INKS["line"], size=14, opacity=1, clip=True)
     drawn: alt.Chart = dots.encode(x=drawing.time, y=panel.value)
     return drawn
 
 
 def _build_marks(drawing: _Drawing, panel: _Panel) -> alt.Chart:
-    """Draw the alerts by kind; one without a value stands where the panel says, or nowhere."""
+    """Draw the alerts by kind; the scales know the kinds of both panels."""
     named = pl.col("alert").map_elements(clean_text, return_dtype=pl.String)
     place = pl.col(panel.column).fill_null(pl.lit(panel.missing, pl.Float64))
     alerts = drawing.rows.filter(pl.col("alert").is_not_null()).with_columns(named, place)
@@ -204,7 +214,8 @@ def _build_marks(drawing: _Drawing, panel: _Panel) -> alt.Chart:
     legend = alt.Legend(title=None, orient="top", symbolSize=80) if kinds else None
     colour = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[look[0] for look in looks]), legend=legend)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[look[1] for look in looks]), legend=legend)
-    data = _build_data(alerts.filter(pl.col(panel.column).is_not_null()), value=panel.column, kind="alert")
+    shown = alerts.filter(pl.col(panel.column).is_not_null() & pl.col("alert").is_in(panel.kinds or kinds))
+    data = drawing.add_data(f"alerts {panel.column}", shown, value=panel.column, kind="alert")
     marks = alt.Chart(data).mark_point(filled=True, size=90, opacity=1)
     drawn: alt.Chart = marks.encode(x=drawing.time, y=panel.value, color=colour, shape=shape)
     return drawn
@@ -213,7 +224,7 @@ def _build_marks(drawing: _Drawing, panel: _Panel) -> alt.Chart:
 def _build_tooltips(drawing: _Drawing, panel: _Panel) -> alt.Chart:
     """Lay invisible points over a panel that tell about themselves, and let it be moved and zoomed along time."""
     rows = drawing.rows.filter(pl.col(panel.column).is_not_null()).with_columns(drawn=pl.col(panel.column))
-    data = _build_data(rows, value="drawn", **{key: column for key, (column, _, _) in _TOOLTIPS.items()})
+    data = drawing.add_data(f"tooltips {panel.column}", rows, value="drawn", **{key: column for key, (column, _, _) in _TOOLTIPS.items()})
     points = alt.Chart(data).mark_point(filled=True, size=120, opacity=0).encode(x=drawing.time, y=panel.value)
     time = alt.Tooltip("time:T", title="time (UTC)", timeUnit="utcyearmonthdatehoursminutesseconds", format="%Y-%m-%d %H:%M:%S")
     told = [alt.Tooltip(f"{key}:Q", title=title, format=form) for key, (_, title, form) in _TOOLTIPS.items() if form]

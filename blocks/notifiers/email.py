@@ -1,0 +1,109 @@
+"""A channel that sends mail over SMTP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from email.utils import getaddresses
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from prefect.blocks.core import Block
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+
+from anomflow.errors import Problem, SettingsError
+from anomflow.mime import build_mime
+from blocks.notifiers.smtp import Envelope, Server, send_mail
+
+if TYPE_CHECKING:
+    from anomflow.messages import Message
+
+ENVIRONMENT = "ANOMFLOW_EMAIL_"
+FIELDS = ("host", "port", "security", "username", "password", "sender", "recipients", "timeout_seconds", "verify", "ca_file")
+PORTS = {"starttls": 587, "ssl": 465, "none": 25}
+_LOGGER = logging.getLogger(__name__)
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.replace("\n", ",").split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _check_address(value: str) -> str:
+    ((_, address),) = getaddresses([value]) or [("", "")]
+    name, _, host = address.rpartition("@")
+    if not name or not host or any(character.isspace() for character in address) or not value.isprintable():
+        raise ValueError(f"{value!r} is not a mail address; write ops@example.com or Ops <ops@example.com>")
+    return value
+
+
+MailAddress = Annotated[str, AfterValidator(_check_address)]
+
+
+class EmailNotifier(Block):
+    """Send each message as one mail to all recipients, with plain text, HTML and charts inside it.
+
+    A recipient that the server refuses while it takes others is logged, and the message counts as delivered. Sending
+    again (after an unknown outcome) repeats the Message-ID.
+    """
+
+    _block_type_name: ClassVar[str] = "Anomflow mail"
+    _block_type_slug: ClassVar[str] = "email"
+    _description: ClassVar[str] = "Sends Anomflow's messages over SMTP."
+
+    host: str = Field(min_length=1, description="Host name of the SMTP server.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port; none: 587 for starttls, 465 for ssl, 25 for none.")
+    security: Literal["starttls", "ssl", "none"] = Field("starttls", description="How the connection is encrypted.")
+    username: str | None = Field(None, description="User name; none: no login.")
+    password: SecretStr | None = Field(None, description="Password of the user.")
+    sender: MailAddress = Field(description="Address that mails come from.")
+    recipients: Annotated[list[MailAddress], BeforeValidator(_split)] = Field(
+        min_length=1, description="Addresses that mails go to: a list, or one text with commas."
+    )
+    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Time limit of one delivery, from connecting to the server's answer, in seconds.")
+    verify: bool = Field(True, description="Check the server's certificate.")
+    ca_file: str | None = Field(None, description="File (PEM) of the authorities that the certificate is checked against; none: those of the system.")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read the fields from the variables ``ANOMFLOW_EMAIL_HOST``, ``ANOMFLOW_EMAIL_PORT`` and so on (``FIELDS``).
+
+        Raises SettingsError naming every variable that is missing or wrong.
+        """
+        found: dict[str, Any] = {name: environ[variable] for name in FIELDS if environ.get(variable := ENVIRONMENT + name.upper())}
+        try:
+            return cls(**found)
+        except ValidationError as error:
+            raise SettingsError([_build_problem(wrong) for wrong in error.errors()]) from None  # its text quotes what was given
+
+    @property
+    def send_seconds(self) -> float:
+        """Bound one ``send``: its time limit, and as much again for finding the host's addresses."""
+        return 2 * self.timeout_seconds
+
+    def send(self, message: Message) -> None:
+        """Send one mail; raise RetryableDeliveryError or RefusedDeliveryError where no recipient was accepted."""
+        mail = build_mime(message, self.sender, self.recipients)
+        addresses = tuple(address for _, address in getaddresses(self.recipients))
+        ((_, sender),) = getaddresses([self.sender])
+        refused = send_mail(self._build_server(), Envelope(sender, addresses, mail))
+        if refused:
+            _LOGGER.warning("email: message %s was accepted, but not for %s", message.message_id, "; ".join(refused))
+
+    def _build_server(self) -> Server:
+        return Server(
+            host=self.host,
+            port=self.port or PORTS[self.security],
+            security=self.security,
+            username=self.username,
+            password=self.password.get_secret_value() if self.password else "",
+            timeout_seconds=self.timeout_seconds,
+            verify=self.verify,
+            ca_file=self.ca_file,
+        )
+
+
+def _build_problem(wrong: Mapping[str, Any]) -> Problem:
+    """Name the variable and what is wrong with it, without what it holds."""
+    variable = ENVIRONMENT + str(wrong["loc"][0]).upper()
+    needed = f"the channel email needs {variable}" if wrong["type"] == "missing" else f"{variable}: {wrong['msg']}"
+    advice = "Set it, or name a block instead (alert_methods: email/<block-name>)." if wrong["type"] == "missing" else ""
+    return Problem("environment", None, f"{needed}. {advice}".strip(), key="alert_methods")

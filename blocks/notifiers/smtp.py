@@ -1,0 +1,191 @@
+"""One mail over one SMTP connection, within one time limit, and what its errors mean."""
+
+from __future__ import annotations
+
+import base64
+import smtplib
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from anomflow.errors import DeliveryError, RefusedDeliveryError, RetryableDeliveryError
+from anomflow.wording import clean_text
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+_REPLY_LIMIT = 300
+_PERMANENT = 500  # from this SMTP code on
+
+
+@dataclass(frozen=True)
+class Server:
+    """How to reach an SMTP server; ``timeout_seconds`` bounds a whole delivery."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "ssl", "none"]
+    username: str | None
+    password: str = field(repr=False)
+    timeout_seconds: float
+    verify: bool
+    ca_file: str | None
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A mail, the address that it comes from and those that it goes to."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    mail: EmailMessage
+
+
+class _Limited:
+    """Let every step of a connection take what is left of one time limit; smtplib by itself limits each read alone."""
+
+    ends: float = 0.0
+
+    def _limit(self) -> None:
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time limit of the delivery is over")
+        sock = getattr(self, "sock", None)
+        if sock is not None:
+            sock.settimeout(left)
+
+
+class _Client(_Limited, smtplib.SMTP):
+    def send(self, s: str | bytes) -> None:  # type: ignore[override]  # typeshed takes any buffer, smtplib sends these
+        self._limit()
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        self._limit()
+        return super().getreply()
+
+
+class _SslClient(_Limited, smtplib.SMTP_SSL):
+    def send(self, s: str | bytes) -> None:  # type: ignore[override]  # as above
+        self._limit()
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        self._limit()
+        return super().getreply()
+
+
+def send_mail(server: Server, envelope: Envelope) -> tuple[str, ...]:
+    """Deliver a mail and return what the server said of each recipient that it refused while taking others.
+
+    Raises RetryableDeliveryError where another attempt may succeed, also where the outcome is unknown, and
+    RefusedDeliveryError where none will.
+    """
+    try:
+        client = _open_client(server)
+        try:
+            refused = _submit(client, server, envelope)
+            _quit(client)
+        finally:
+            client.close()
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        # Not chained: the cause may quote what was sent, the password among it.
+        raise _build_error(error, server) from None
+    return tuple(_redact(f"{address}: {_render_reply(*reply)}", server) for address, reply in refused.items())
+
+
+def _open_client(server: Server) -> _Client | _SslClient:
+    context = _build_context(server)
+    if server.security == "ssl":
+        client: _Client | _SslClient = _SslClient(timeout=server.timeout_seconds, context=context)
+    else:
+        client = _Client(timeout=server.timeout_seconds)
+    client.ends = time.monotonic() + server.timeout_seconds
+    return client
+
+
+def _build_context(server: Server) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=server.ca_file)
+    if not server.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _submit(client: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[str, tuple[int, bytes]]:
+    """Connect, log in and hand the mail over; the answer to the mail's end is the acceptance."""
+    _connect(client, server)
+    if server.security == "starttls":
+        client.starttls(context=_build_context(server))
+    if server.username:
+        client.login(server.username, server.password)
+    return client.send_message(envelope.mail, envelope.sender, envelope.recipients)
+
+
+def _connect(client: smtplib.SMTP, server: Server) -> None:
+    client._host = server.host  # noqa: SLF001 - SNI and the host check of TLS read it; only smtplib's connecting constructor sets it
+    code, reply = client.connect(server.host, server.port)
+    if code != 220:  # noqa: PLR2004 - ready
+        raise smtplib.SMTPConnectError(code, reply)
+
+
+def _quit(client: smtplib.SMTP) -> None:
+    try:
+        client.quit()
+    except (smtplib.SMTPException, OSError):
+        return  # the mail is accepted; how the talk ends changes nothing
+
+
+def _build_error(error: Exception, server: Server) -> DeliveryError:
+    """Tell what may succeed later from what never will; SMTP says so by the first digit of its codes."""
+    where = f"email: {server.host}:{server.port}"
+    said = _redact(_describe(error), server)
+    if _is_permanent(error):
+        return RefusedDeliveryError(f"{where} will not take the mail: {said}{_advise(error)}")
+    return RetryableDeliveryError(f"{where} did not take the mail now: {said}")
+
+
+def _is_permanent(error: Exception) -> bool:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= _PERMANENT for code, _ in error.recipients.values())
+    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError):
+        return False  # a server in maintenance says so at the door
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code >= _PERMANENT
+    return isinstance(error, smtplib.SMTPNotSupportedError | ValueError)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "; ".join(f"{address}: {_render_reply(*reply)}" for address, reply in error.recipients.items())
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return f"sender {error.sender}: {_render_reply(error.smtp_code, error.smtp_error)}"
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _render_reply(error.smtp_code, error.smtp_error)
+    if isinstance(error, UnicodeError):
+        return "user name and password must be ASCII"
+    return clean_text(f"{type(error).__name__}: {error}", _REPLY_LIMIT)
+
+
+def _advise(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return ". Check username and password."
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return ". Check security (starttls, ssl or none) and whether the server takes logins."
+    return ""
+
+
+def _render_reply(code: int, reply: bytes | str) -> str:
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
+    return f"{code} {clean_text(text, _REPLY_LIMIT)}"
+
+
+def _redact(text: str, server: Server) -> str:
+    """Hide the password where a server repeats it, as it is or as it was sent."""
+    if not server.password:
+        return text
+    login = f"\0{server.username}\0{server.password}"
+    for secret in (server.password, *(base64.b64encode(part.encode()).decode() for part in (server.password, login))):
+        text = text.replace(secret, "********")
+    return text
