@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=ENGINES)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> File:
+    """Open an empty ledger on each engine."""
     return _open(request.param, tmp_path)
 
 
@@ -23,6 +24,12 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> File:
 def open_ledger(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], File]:
     """Return what opens an empty ledger, for tests that need many (SQLite: the faster one)."""
     return lambda: _open("sqlite", tmp_path_factory.mktemp("ledger"))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> File:
+    """Open an empty ledger on the faster engine, for tests with many cases."""
+    return _open("sqlite", tmp_path)
 
 
 def _open(engine: str, folder: Path) -> File:

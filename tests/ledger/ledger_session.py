@@ -6,8 +6,9 @@ The one place to change when the warehouses of ``blocks`` take over: ``open_file
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
-from dataclasses import dataclass
+import threading
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import polars as pl
 import polars.selectors as cs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from anomflow.frames import Table
@@ -32,22 +33,28 @@ def open_file(engine: str, folder: Path) -> File:
 class File:
     dialect: str
     path: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)  # of one writer at a time, as SQLite has it by itself
 
     @contextmanager
     def writing(self) -> Iterator[FileSession]:
-        connection = self._connect()
-        try:
+        with self.lock if self.dialect == "duckdb" else nullcontext(), closing(self._connect()) as connection:
             connection.execute("begin immediate" if self.dialect == "sqlite" else "begin transaction")
             yield FileSession(connection, self.dialect)
-            connection.execute("commit")
-        finally:
-            connection.close()  # undoes what was not committed
+            connection.execute("commit")  # closing undoes what was not committed
 
     reading = writing
 
+    @contextmanager
+    def interleaving(self, after: int, other: Callable[[], object]) -> Iterator[FileSession]:
+        """Open a session without isolation, in which another actor does something after so many statements."""
+        with closing(self._connect()) as connection:
+            yield InterleavedSession(connection, self.dialect, {after: other})
+
     def _connect(self) -> Any:
         if self.dialect == "sqlite":
-            return sqlite3.connect(self.path, isolation_level=None, timeout=10)
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+            connection.execute("pragma synchronous = off")  # hundreds of files; no test cuts the power
+            return connection
         return duckdb.connect(str(self.path))
 
 
@@ -118,6 +125,25 @@ class FileSession:
 
     def _count(self, name: str) -> int:
         return int(self.connection.execute(f"select count(*) from {self.identifier(name)}").fetchone()[0])
+
+
+class InterleavedSession(FileSession):
+    def __init__(self, connection: Any, dialect: str, others: dict[int, Callable[[], object]]) -> None:
+        super().__init__(connection, dialect)
+        self.others = others
+
+    def read_table(self, table: Table, name: str, where: str = "true") -> pl.DataFrame:
+        return self._then(super().read_table(table, name, where))
+
+    def execute(self, sql: str) -> int:
+        return self._then(super().execute(sql))
+
+    def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
+        return self._then(super().insert_missing(table, name, rows))
+
+    def _then(self, result: Any) -> Any:
+        self.others.pop(self.statements, lambda: None)()
+        return result
 
 
 def _is_time(kind: pl.DataType) -> bool:

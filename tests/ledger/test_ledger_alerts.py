@@ -87,10 +87,10 @@ def test_the_first_three_rows(warehouse: File) -> None:
 
 
 @pytest.mark.parametrize("minute", [20, 40])
-def test_a_row_that_arrives_late_meets_the_alert_on_its_other_side(warehouse: File, minute: int) -> None:
-    record(warehouse, candidate(30))
-    assert record(warehouse, candidate(minute, reach=10)) == Recording(snoozed=1)
-    assert record(warehouse, candidate(minute * 10, reach=None)) == Recording(snoozed=1)
+def test_a_row_that_arrives_late_meets_the_alert_on_its_other_side(ledger: File, minute: int) -> None:
+    record(ledger, candidate(30))
+    assert record(ledger, candidate(minute, reach=10)) == Recording(snoozed=1)
+    assert record(ledger, candidate(minute * 10, reach=None)) == Recording(snoozed=1)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_row_that_arrives_late_meets_the_alert_on_its_other_side(warehouse: Fi
         pytest.param(candidate(26, reach=0), id="beyond the snooze"),
     ],
 )
-def test_an_alert_that_does_not_snooze(warehouse: File, other: Any) -> None:
-    record(warehouse, other)
-    assert record(warehouse, candidate(31, reach=4)) == Recording(opened=1)
+def test_an_alert_that_does_not_snooze(ledger: File, other: Any) -> None:
+    record(ledger, other)
+    assert record(ledger, candidate(31, reach=4)) == Recording(opened=1)
 
 
 def test_an_alert_of_another_batch_does_not_snooze(warehouse: File) -> None:
@@ -122,10 +122,10 @@ def test_an_alert_of_another_batch_does_not_snooze(warehouse: File) -> None:
         pytest.param(candidate(30, metric_value=11.0, max_age=timedelta(0)), "late", id="now late"),
     ],
 )
-def test_a_corrected_value_that_is_anomalous_too_is_decided_anew(warehouse: File, state: str, again: Any, status: str) -> None:
-    bring(warehouse, state)
-    recorded = record(warehouse, again)
-    alert = find(warehouse)
+def test_a_corrected_value_that_is_anomalous_too_is_decided_anew(ledger: File, state: str, again: Any, status: str) -> None:
+    bring(ledger, state)
+    recorded = record(ledger, again)
+    alert = find(ledger)
     assert (alert["status"], alert["metric_value"], alert["reason"]) == (status, 11.0, "jumped")
     assert recorded == Recording(**({"unchanged": 1} if status == state else {"opened" if status == "open" else "late": 1}))
 
@@ -145,12 +145,12 @@ def test_an_alert_that_a_message_told_of_keeps_what_it_told(warehouse: File) -> 
 
 
 @pytest.mark.parametrize(("state", "told"), [("open", False), ("open", True), ("snoozed", False), ("late", False)])
-def test_an_alert_that_is_disproved_is_resolved_as_corrected(warehouse: File, state: str, told: bool) -> None:
-    bring(warehouse, state, told=told)
-    reason = find(warehouse)["reason"]
-    assert record(warehouse, normal=[30]) == Recording(corrected=1)
-    assert (find(warehouse)["status"], find(warehouse)["reason"]) == ("resolved", f"corrected; {reason}")
-    assert record(warehouse, normal=[30]) == Recording()
+def test_an_alert_that_is_disproved_is_resolved_as_corrected(ledger: File, state: str, told: bool) -> None:
+    bring(ledger, state, told=told)
+    reason = find(ledger)["reason"]
+    assert record(ledger, normal=[30]) == Recording(corrected=1)
+    assert (find(ledger)["status"], find(ledger)["reason"]) == ("resolved", f"corrected; {reason}")
+    assert record(ledger, normal=[30]) == Recording()
 
 
 def test_a_corrected_alert_that_was_never_told_is_decided_anew(warehouse: File) -> None:
@@ -202,19 +202,19 @@ def test_an_alert_resolved_by_hand_still_snoozes_and_stays_resolved(warehouse: F
 
 
 @pytest.mark.parametrize("state", ["snoozed", "late", "corrected"])
-def test_only_an_open_alert_is_resolved_by_hand(warehouse: File, state: str) -> None:
-    alert_id = bring(warehouse, state)
-    before = read_alerts(warehouse)
-    assert not resolve(warehouse, alert_id)
-    assert not resolve(warehouse, "no such alert")
-    assert read_alerts(warehouse) == before
+def test_only_an_open_alert_is_resolved_by_hand(ledger: File, state: str) -> None:
+    alert_id = bring(ledger, state)
+    before = read_alerts(ledger)
+    assert not resolve(ledger, alert_id)
+    assert not resolve(ledger, "no such alert")
+    assert read_alerts(ledger) == before
 
 
 @pytest.mark.parametrize("state", ["open", "snoozed", "late", "corrected", "by hand"])
-def test_only_open_alerts_are_grouped(warehouse: File, state: str) -> None:
-    bring(warehouse, state)
-    group(warehouse)
-    assert (find(warehouse)["message_id"] is not None) is (state == "open")
+def test_only_open_alerts_are_grouped(ledger: File, state: str) -> None:
+    bring(ledger, state)
+    group(ledger)
+    assert (find(ledger)["message_id"] is not None) is (state == "open")
 
 
 def test_the_same_judgements_again_change_nothing(warehouse: File) -> None:
