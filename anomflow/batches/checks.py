@@ -58,8 +58,8 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
 def _check_cron(key: str, schedule: str, layer: Layer) -> Iterator[Problem]:
     for position, part in enumerate(schedule.split()[:2]):
         unit, size = _CRON_SIZES[position]
-        step = re.fullmatch(r"(?:\*|\d+-\d+)/(\d+)", part)
-        if step and int(step[1]) and part.startswith("*") and size % int(step[1]):
+        step = re.fullmatch(r"\*/(\d+)", part)
+        if step and int(step[1]) and size % int(step[1]):
             message = f"{key} is {schedule!r}: {unit} run from 0 to {size - 1}, so that {part} {_meaning(int(step[1]), size)}"
             yield layer.problem((key,), message, warning=True)
     try:

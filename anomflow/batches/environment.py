@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 from anomflow.batches.documents import parse_value
-from anomflow.batches.layers import Layer, Origin
+from anomflow.batches.layers import KeyPath, Layer, Origin
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import Problem
 from anomflow.spec import SECTIONS, owners
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "ANOMFLOW__"
 EXAMPLES_VARIABLE: Final = "ANOMFLOW_IGNORE_EXAMPLES"
+_NAME_IS_FIXED: Final = "metric_batch names the batch and cannot be overridden"
 _BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
 
@@ -77,55 +78,57 @@ def _unknown_batch(name: str, prefixes: Iterable[str]) -> Problem:
     return Problem(name, None, f"is for no batch that there is.{suggest(head, list(prefixes))}", warning=True)
 
 
+@dataclass
+class _Reader:
+    """Gather values that are read by the types of their settings."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, key: str, value: object, origin: Origin) -> None:
+        try:
+            self.values[key] = parse_setting(key, value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.refuse(key, f"{key} is {value!r}, which cannot be read: {error}", origin)
+        else:
+            self.origins[(key,)] = origin
+
+    def refuse(self, key: str, message: str, origin: Origin) -> None:
+        self.problems.append(Problem(origin.where, None, message, key))
+
+    def result(self) -> tuple[Layer, tuple[Problem, ...]]:
+        return Layer(self.values, self.origins), tuple(self.problems)
+
+
 def read_variables(batch: str, variables: Mapping[str, str]) -> tuple[Layer, tuple[Problem, ...]]:
     """Read a batch's environment variables, each by the type of its setting."""
     prefix = environment_prefix(batch)
     known = {key.upper(): key for key in owners() if key != "metric_batch"}
-    values: dict[str, Any] = {}
-    origins: dict[tuple[str | int, ...], Origin] = {}
-    problems: list[Problem] = []
+    reader = _Reader()
     for name, text in variables.items():
-        upper = name.removeprefix(prefix)
-        if upper not in known:
-            problems.append(Problem(name, None, f"{upper} is not a setting.{suggest(upper, list(known))}", upper.lower()))
-            continue
-        key = known[upper]
-        _read_text(key, text, Origin("environment", name), values, origins, problems)
-    return Layer(values, origins), tuple(problems)
+        upper, origin = name.removeprefix(prefix), Origin("environment", name)
+        if upper in known:
+            reader.read(known[upper], text, origin)
+        elif upper == "METRIC_BATCH":
+            reader.refuse("metric_batch", _NAME_IS_FIXED, origin)
+        else:
+            reader.refuse(upper.lower(), f"{upper} is not a setting.{suggest(upper, list(known))}", origin)
+    return reader.result()
 
 
 def read_overrides(overrides: Mapping[str, object]) -> tuple[Layer, tuple[Problem, ...]]:
     """Read the values of ``--set`` (texts, by the type of the setting) or of a flow's parameters (as they are)."""
-    values: dict[str, Any] = {}
-    origins: dict[tuple[str | int, ...], Origin] = {}
-    problems: list[Problem] = []
+    reader = _Reader()
     for key, value in overrides.items():
         origin = Origin("set", f"--set {key}")
         if key == "metric_batch":
-            problems.append(Problem(origin.where, None, "metric_batch names the batch and cannot be overridden", key))
+            reader.refuse(key, _NAME_IS_FIXED, origin)
         elif key not in owners():
-            problems.append(Problem(origin.where, None, f"{key} is not a setting.{suggest(key, list(owners()))}", key))
-        elif isinstance(value, str):
-            _read_text(key, value, origin, values, origins, problems)
+            reader.refuse(key, f"{key} is not a setting.{suggest(key, list(owners()))}", origin)
         else:
-            values[key], origins[(key,)] = value, origin
-    return Layer(values, origins), tuple(problems)
-
-
-def _read_text(  # noqa: PLR0917 - the three collections are one result
-    key: str,
-    text: str,
-    origin: Origin,
-    values: dict[str, Any],
-    origins: dict[tuple[str | int, ...], Origin],
-    problems: list[Problem],
-) -> None:
-    try:
-        values[key] = parse_setting(key, text)
-    except ValueError as error:
-        problems.append(Problem(origin.where, None, f"{key} is {text!r}, which cannot be read: {error}", key))
-    else:
-        origins[(key,)] = origin
+            reader.read(key, value, origin)
+    return reader.result()
 
 
 def parse_setting(key: str, text: str) -> Any:

@@ -66,9 +66,7 @@ def merge_layers(lower: Layer, upper: Layer) -> Layer:
     """Let one layer override another, values and origins alike."""
     replaced = set(_replaced(lower.values, upper.values, ()))
     kept = {
-        path: origin
-        for path, origin in lower.origins.items()
-        if not any(path[:length] in replaced for length in range(1, len(path) + 1))
+        path: origin for path, origin in lower.origins.items() if not any(path[:length] in replaced for length in range(1, len(path) + 1))
     }
     return Layer(merge_values(lower.values, upper.values), {**kept, **upper.origins})
 

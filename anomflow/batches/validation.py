@@ -53,7 +53,7 @@ def build_spec(layer: Layer) -> tuple[BatchSpec, tuple[Problem, ...]]:
     good = {key: value for key, value in layer.values.items() if key not in wrong}
     sections: dict[str, Any] = {section: _values(section, good) for section in SECTIONS}
     sections["common"].setdefault("metric_batch", "unnamed")
-    return BatchSpec(**sections), tuple(problem for problem in problems if (str(problem.key),) in layer.origins)
+    return BatchSpec(**sections), problems
 
 
 def _values(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,9 +69,12 @@ def _validate(section: str, values: dict[str, Any], layer: Layer) -> tuple[Probl
 
 
 def _describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
-    """Yield one problem a value; the branches of a union become alternatives of one message."""
+    """Yield one problem a value; the branches of a union become alternatives of one message.
+
+    The only key that may be missing is metric_batch, which whoever reads the file tells about.
+    """
     details: dict[KeyPath, list[Mapping[str, Any]]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in (detail for detail in error.errors(include_url=False) if detail["type"] != "missing"):
         details.setdefault(_path(detail["loc"], layer.values), []).append(dict(detail))
     for path, of_path in details.items():
         yield layer.problem(path, _message(path, of_path))

@@ -47,6 +47,7 @@ RESERVED: Final = frozenset(name for names in JOB_VARIABLES.values() for name in
 
 SHIPPED: Final = Path(__file__).parent.parent.parent / "metrics"
 
+
 class SessionLike(Quoting, Protocol):
     """The part of a ``Session`` that building a query needs."""
 

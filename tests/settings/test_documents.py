@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from anomflow.batches.documents import MAX_VALUES, parse_document, parse_value, read_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{before}'] * 10)}]\n" for before, after in zip("abcdef", "bcdefg", strict=True)
@@ -113,7 +115,9 @@ def test_a_file_that_is_no_text_is_told(content: bytes | None, line: int | None,
     assert words in problem.message
 
 
-@pytest.mark.parametrize(("text", "expected"), [("5", 5), ("[1, 2]", [1, 2]), ('{"a": 1}', {"a": 1}), ("a: {b: 1}\nc: 2", None), ("[1", None)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("5", 5), ("[1, 2]", [1, 2]), ('{"a": 1}', {"a": 1}), ("a: {b: 1}\nc: 2", {"a": {"b": 1}, "c": 2}), ("[1", None)]
+)
 def test_a_value_alone_is_yaml_or_json(text: str, expected: Any) -> None:
     result: Any
     try:

@@ -252,7 +252,7 @@ def test_a_missing_folder_is_told() -> None:
     assert str(problem).startswith("nowhere-at-all: there is no such folder")
 
 
-@pytest.mark.parametrize("text", ["ingest_sql: >\n  {% include './x/x.sql' %}\n", 'ingest_sql: \'{%- include "x/x.sql" -%}\'\n', ""])
+@pytest.mark.parametrize("text", ["ingest_sql: >\n  {% include './x/x.sql' %}\n", "ingest_sql: '{%- include \"x/x.sql\" -%}'\n", ""])
 def test_an_include_and_a_file_beside_are_the_same_source(text: str, write_metrics: WriteFiles) -> None:
     folder = write_metrics({"x/x.yaml": f"metric_batch: x\n{text}", "x/x.sql": "select {{ table_key | literal }}"})
 

@@ -12,6 +12,9 @@ from anomflow.errors import SettingsError
 
 WriteFiles = Callable[[dict[str, str]], Path]
 
+ZONE = "which is no IANA time zone (such as Europe/Dublin)."
+CRON = "which is not a cron schedule"
+EXAMPLE = "write for example */10 * * * *"
 HEAD = "metric_batch: x\ningest_sql: select 1\n"
 
 WRONG = [
@@ -43,15 +46,23 @@ WRONG = [
     ("freq: 99999999999d", 3, "freq: '99999999999d' is longer than a duration can be"),
     ("freq: .inf", 3, "freq: inf is longer than a duration can be"),
     ("freq: [1]", 3, "freq is [1]; allowed is a duration such as 90s, 10min, 36h, 2d or 1w"),
-    ("tholdalert_thresholds:\n  a:\n    uper: 1", 5, "tholdalert_thresholds.a.uper is not allowed here; allowed: upper, lower. Did you mean upper?"),
+    (
+        "tholdalert_thresholds:\n  a:\n    uper: 1",
+        5,
+        "tholdalert_thresholds.a.uper is not allowed here; allowed: upper, lower. Did you mean upper?",
+    ),
     ("tholdalert_thresholds:\n  a:\n    upper: x", 5, "tholdalert_thresholds.a.upper is 'x'; allowed is a number"),
     ("tholdalert_thresholds:\n  a:\n    upper: .nan", 5, "tholdalert_thresholds.a.upper is not a number"),
     ("tholdalert_thresholds:\n  a:\n    lower: 2\n    upper: 1", 6, "tholdalert_thresholds.a has upper 1 below lower 2"),
-    ("tholdalert_thresholds:\n  2024: {upper: 1}", 4, "tholdalert_thresholds.2024 is not allowed here; allowed is text (in quotes) as its name"),
-    ("timezone: Europe/Dublim", 3, "timezone is 'Europe/Dublim', which is no IANA time zone (such as Europe/Dublin). Did you mean Europe/Dublin?"),
-    ("timezone: ../../etc/passwd", 3, "timezone is '../../etc/passwd', which is no IANA time zone (such as Europe/Dublin)."),
-    ("train_cron_schedule: '* *'", 3, "train_cron_schedule is '* *', which is not a cron schedule: Wrong number of fields; write for example */10 * * * *"),
-    ("train_cron_schedule: 61 * * * *", 3, "train_cron_schedule is '61 * * * *', which is not a cron schedule: Bad minute; write for example */10 * * * *"),
+    (
+        "tholdalert_thresholds:\n  2024: {upper: 1}",
+        4,
+        "tholdalert_thresholds.2024 is not allowed here; allowed is text (in quotes) as its name",
+    ),
+    ("timezone: Europe/Dublim", 3, f"timezone is 'Europe/Dublim', {ZONE} Did you mean Europe/Dublin?"),
+    ("timezone: ../../etc/passwd", 3, f"timezone is '../../etc/passwd', {ZONE}"),
+    ("train_cron_schedule: '* *'", 3, f"train_cron_schedule is '* *', {CRON}: Wrong number of fields; {EXAMPLE}"),
+    ("train_cron_schedule: 61 * * * *", 3, f"train_cron_schedule is '61 * * * *', {CRON}: Bad minute; {EXAMPLE}"),
     ("alert_min_change: some", 3, "alert_min_change is 'some'; allowed is a number from 0 (5.5) or a percentage (10%)"),
     ("alert_min_change: -1", 3, "alert_min_change is -1.0; allowed is a number from 0 (5.5) or a percentage (10%)"),
     ("alert_min_change: [1]", 3, "alert_min_change is [1]; allowed is text (in quotes) or a number"),
@@ -83,7 +94,10 @@ def test_a_wrong_setting_is_told_with_its_line(text: str, line: int, words: str,
 
 SOURCES = [
     ({"x/x.yaml": ""}, "metrics/x/x.yaml:1: metric_batch is missing; write for example metric_batch: x"),
-    ({"x/config.yaml": "db: duckdb\n", "x/query.sql": "select 1"}, "metrics/x/config.yaml:1: metric_batch is missing; write for example metric_batch: x"),
+    (
+        {"x/config.yaml": "db: duckdb\n", "x/query.sql": "select 1"},
+        "metrics/x/config.yaml:1: metric_batch is missing; write for example metric_batch: x",
+    ),
     ({"x/y.yaml": "metric_bach: y\ningest_sql: select 1"}, "metrics/x/y.yaml:1: metric_bach is not a setting. Did you mean metric_batch?"),
     ({"x/x.yaml": "metric_batch: 5\ningest_sql: select 1"}, "metrics/x/x.yaml:1: metric_batch is 5; allowed is text (in quotes)"),
     ({"x/x.yaml": "metric_batch: a b\ningest_sql: select 1"}, "metrics/x/x.yaml:1: metric_batch is 'a b'; allowed is text that matches"),
@@ -95,7 +109,10 @@ SOURCES = [
         {"x/x.yaml": "metric_batch: x", "x/x.sql": "select 1", "x/x.py": "def ingest(): ..."},
         "metrics/x/x.py:1: ingest_fn is set, and ingest_sql too (metrics/x/x.sql:1); a batch has one of them",
     ),
-    ({"x/x.yaml": "metric_batch: x", "x/x.sql": "select 1\nfrom {{ nothing }}"}, "metrics/x/x.sql:2: ingest_sql: 'nothing' is undefined. Defined: "),
+    (
+        {"x/x.yaml": "metric_batch: x", "x/x.sql": "select 1\nfrom {{ nothing }}"},
+        "metrics/x/x.sql:2: ingest_sql: 'nothing' is undefined. Defined: ",
+    ),
     ({"x/x.yaml": "metric_batch: x", "x/x.sql": " \n"}, "metrics/x/x.sql:1: ingest_sql: renders to nothing; a query is needed"),
     ({"x/x.yaml": "metric_batch: x", "x/x.py": "import os\n\ndef ingest(:\n"}, "metrics/x/x.py:3: not valid Python: "),
     ({"x/x.yaml": "metric_batch: x", "x/x.py": "def fetch(): ...\n"}, "metrics/x/x.py:1: defines no function ingest()"),
@@ -105,7 +122,7 @@ SOURCES = [
         "metrics/x/x.yaml:2: ingest_fn includes ./x/none.py: there is no such file under metrics",
     ),
     (
-        {"x/x.yaml": "metric_batch: x\ningest_fn: |\n  import os\n  {% include \"./x/x.py\" %}\n", "x/x.py": "def ingest(): ..."},
+        {"x/x.yaml": "metric_batch: x\ningest_fn: |\n  import os\n  {% include './x/x.py' %}\n", "x/x.py": "def ingest(): ..."},
         "metrics/x/x.yaml:2: ingest_fn mixes an include with other text; it is either one include or Python source",
     ),
 ]
@@ -149,7 +166,7 @@ def test_an_even_schedule_is_no_reason_to_warn(schedule: str, write_metrics: Wri
     ("name", "text", "message", "warning"),
     [
         ("ANOMFLOW__X__ALERT_TRESHOLD", "1", "ALERT_TRESHOLD is not a setting. Did you mean ALERT_THRESHOLD?", False),
-        ("ANOMFLOW__X__METRIC_BATCH", "y", "METRIC_BATCH is not a setting.", False),
+        ("ANOMFLOW__X__METRIC_BATCH", "y", "metric_batch names the batch and cannot be overridden", False),
         ("ANOMFLOW__X__SHARDS", "many", "shards is 'many'; allowed is a whole number", False),
         ("ANOMFLOW__X__VARS", "{a: [1", "vars is '{a: [1', which cannot be read: not valid YAML", False),
         ("ANOMFLOW__X__VARS", "5", "vars is 5; allowed is a mapping", False),
@@ -190,7 +207,8 @@ def test_a_wrong_override_is_told(overrides: dict[str, str], message: str, write
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(write_metrics: WriteFiles) -> None:
     """Wrong types do not hide wrong schedules, names or thresholds, and a missing name hides nothing."""
-    text = "shards: x\nalert_treshold: 1\ntimezone: Mars\ntrain_cron_schedule: never\ntholdalert_thresholds: {a: {upper: 1, lower: 2}}\nvars: 5\n"
+    text = "shards: x\nalert_treshold: 1\ntimezone: Mars\ntrain_cron_schedule: never\n"
+    text += "tholdalert_thresholds: {a: {upper: 1, lower: 2}}\nvars: 5\n"
     folder = write_metrics({"x/x.yaml": text, "x/x.sql": "select {{ country }}"})
 
     problems = load_batches(folder, {}).problems

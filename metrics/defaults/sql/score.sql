@@ -1,11 +1,12 @@
 -- The rows that may need a score, from since to until (both inclusive): all after the checkpoint, and those before it
 -- that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours
--- (its metadata is no JSON object) counts as none; of several scores of a row the newest counts.
+-- (its metadata is no JSON object) counts as none; of several scores of a row the newest counts. (nullif: ClickHouse joins
+-- an empty text where there is no row.)
 select
     observations.metric_name,
     observations.metric_timestamp,
     observations.metric_value,
-    scores.metadata as score_metadata
+    nullif(scores.metadata, '') as score_metadata
 from (
     select
         metric_name,
@@ -41,5 +42,5 @@ left join (
     and scores.recency = 1
 where
     observations.metric_timestamp > {{ checkpoint }}
-    or scores.metadata is null
+    or nullif(scores.metadata, '') is null
 order by observations.metric_name, observations.metric_timestamp, observations.row_order

@@ -1,0 +1,23 @@
+/* The scores that exist since a time (inclusive), oldest first, for batches whose rows are aggregated into buckets: there a */
+/* score belongs to a bucket, not to a row. Scores that are not ours are left out; of equal timestamps the newest row is last. */
+SELECT
+  metric_name,
+  metric_timestamp,
+  metadata
+FROM (
+  SELECT
+    metric_name,
+    metric_timestamp,
+    metadata,
+    metric_value AS row_order
+  FROM `metrics`
+  WHERE
+    metric_batch = 'sales'
+    AND metric_type = 'score'
+    AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
+    AND metadata LIKE '{"%'
+) AS scores
+ORDER BY
+  metric_name NULLS LAST,
+  metric_timestamp NULLS LAST,
+  row_order NULLS LAST

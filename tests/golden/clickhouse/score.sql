@@ -1,0 +1,47 @@
+/* The rows that may need a score, from since to until (both inclusive): all after the checkpoint, and those before it */
+/* that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours */
+/* (its metadata is no JSON object) counts as none; of several scores of a row the newest counts. (nullif: ClickHouse joins */
+/* an empty text where there is no row.) */
+SELECT
+  observations.metric_name,
+  observations.metric_timestamp,
+  observations.metric_value,
+  nullIf(scores.metadata, '') AS score_metadata
+FROM (
+  SELECT
+    metric_name,
+    metric_timestamp,
+    metric_value,
+    metric_value AS row_order
+  FROM `metrics`
+  WHERE
+    metric_batch = 'sales'
+    AND metric_type = 'metric'
+    AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
+    AND metric_timestamp <= toDateTime64('2024-01-01 05:00:00.000000', 6, 'UTC')
+    AND metric_name IN ('a''; drop table x; --', 'b')
+) AS observations
+LEFT JOIN (
+  SELECT
+    metric_name,
+    metric_timestamp,
+    metadata,
+    ROW_NUMBER() OVER (PARTITION BY metric_name, metric_timestamp ORDER BY metric_value DESC) AS recency
+  FROM `metrics`
+  WHERE
+    metric_batch = 'sales'
+    AND metric_type = 'score'
+    AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
+    AND metric_timestamp <= toDateTime64('2024-01-01 05:00:00.000000', 6, 'UTC')
+    AND metadata LIKE '{"%'
+) AS scores
+  ON observations.metric_name = scores.metric_name
+  AND observations.metric_timestamp = scores.metric_timestamp
+  AND scores.recency = 1
+WHERE
+  observations.metric_timestamp > toDateTime64('2024-01-01 03:00:00.000000', 6, 'UTC')
+  OR nullIf(scores.metadata, '') IS NULL
+ORDER BY
+  observations.metric_name,
+  observations.metric_timestamp,
+  observations.row_order

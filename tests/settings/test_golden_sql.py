@@ -1,0 +1,211 @@
+"""The queries of every job in every dialect, as text, and run on the engines that are here.
+
+After a change of a template: `PYTHONPATH=. python tests/settings/test_golden_sql.py` writes the texts anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import pytest
+
+from anomflow.batches import Batch
+from anomflow.spec import BatchSpec, CommonSpec
+from anomflow.sql import REQUIRED_COLUMNS, SHIPPED, AnsiQuoting, Query, build_query, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GOLDEN: Final = Path(__file__).parent.parent / "golden"
+DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
+QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "plot")
+TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
+TIME_LITERALS: Final = {
+    "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
+    "bigquery": "TIMESTAMP '{:%Y-%m-%d %H:%M:%S.%f}+00:00'",
+    "clickhouse": "toDateTime64('{:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')",
+}
+
+
+@dataclass(frozen=True)
+class Engine(AnsiQuoting):
+    """An engine's names and values, as its adapter would write them."""
+
+    def literal(self, value: object) -> str:
+        if isinstance(value, datetime):
+            return TIME_LITERALS.get(self.dialect, "TIMESTAMP WITH TIME ZONE '{:%Y-%m-%d %H:%M:%S.%f}+00:00'").format(value)
+        return super().literal(value)
+
+    def identifier(self, name: str) -> str:
+        return f"`{name}`" if self.dialect in {"bigquery", "clickhouse"} else super().identifier(name)
+
+
+def _at(hour: int) -> datetime:
+    return datetime(2024, 1, 1, hour, tzinfo=UTC)
+
+
+ALL: Final[dict[str, object]] = {
+    "since": _at(1),
+    "until": _at(5),
+    "checkpoint": _at(3),
+    "max_n": 2,
+    "metrics": ["a'; drop table x; --", "b"],
+}
+VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
+    "train": ("since", "until", "max_n", "metrics"),
+    "score": ("since", "until", "checkpoint", "metrics"),
+    "scores": ("since",),
+    "plot": ("until", "max_n", "metrics"),
+}
+
+
+def _build(query: Query, dialect: str, **changed: object) -> str:
+    batch = Batch(BatchSpec(common=CommonSpec(metric_batch="sales")), Path("sales.yaml"), SHIPPED, {})
+    variables = {name: ALL[name] for name in VARIABLES[query]} | changed
+    return build_query(query, batch, Engine(dialect, TIE_BREAKS.get(dialect, "metric_value")), variables)
+
+
+@pytest.mark.parametrize(("dialect", "query"), list(product(DIALECTS, QUERIES)))
+def test_the_text_is_the_golden_one(dialect: str, query: Query) -> None:
+    golden = (GOLDEN / dialect / f"{query}.sql").read_text(encoding="utf-8")
+
+    assert _build(query, dialect) == golden.removesuffix("\n")
+
+
+@contextmanager
+def _database(dialect: str, rows: list[tuple[Any, ...]]) -> Iterator[Any]:
+    """Open an engine with a table as Anomstack makes it: no key, duplicates as they come."""
+    connection: Any = sqlite3.connect(":memory:") if dialect == "sqlite" else duckdb.connect()
+    time_type = "text" if dialect == "sqlite" else "timestamp with time zone"
+    try:
+        connection.execute(
+            f"create table metrics (metric_timestamp {time_type}, metric_batch text, metric_name text, "
+            "metric_type text, metric_value double precision, metadata text)"
+        )
+        for hour, batch, name, kind, value, metadata in rows:
+            moment = f"{_at(hour):%Y-%m-%d %H:%M:%S.%f}" + ("" if dialect == "sqlite" else "+00:00")
+            connection.execute("insert into metrics values (?, ?, ?, ?, ?, ?)", (moment, batch, name, kind, value, metadata))
+        yield connection
+    finally:
+        connection.close()
+
+
+def _run(dialect: str, rows: list[tuple[Any, ...]], sql: str) -> list[dict[str, Any]]:
+    with _database(dialect, rows) as connection:
+        cursor = connection.execute(sql)
+        names = [column[0] for column in cursor.description]
+        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [{**row, "metric_timestamp": _hour(row["metric_timestamp"])} for row in found]
+
+
+def _hour(moment: str | datetime) -> int:
+    return int(moment[11:13]) if isinstance(moment, str) else moment.astimezone(UTC).hour
+
+
+OURS = '{"value": 1}'
+ROWS: list[tuple[Any, ...]] = [
+    (5, "sales", "b", "metric", 5.0, None),
+    (4, "sales", "b", "metric", 4.0, None),
+    (4, "sales", "b", "metric", 4.5, None),
+    (3, "sales", "b", "metric", 3.0, None),
+    (2, "sales", "b", "metric", None, None),
+    (2, "sales", "b", "score", 0.1, OURS),
+    (3, "sales", "b", "score", 0.1, ""),
+    (4, "sales", "b", "score", 0.1, '{"old": 1}'),
+    (4, "sales", "b", "score", 0.2, OURS),
+    (6, "sales", "b", "metric", 6.0, None),
+    (0, "sales", "b", "metric", 0.0, None),
+    (4, "sales", "c", "metric", 9.0, None),
+    (4, "users", "b", "metric", 9.0, None),
+    (4, "sales", "b", "alert", 1.0, None),
+    (1, "sales", "a'; drop table x; --", "metric", 1.0, None),
+]
+EVIL = "a'; drop table x; --"
+ENGINES = pytest.mark.parametrize("dialect", ["duckdb", "sqlite"])
+
+
+@ENGINES
+def test_train_reads_the_newest_timestamps_of_each_metric(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("train", dialect))
+
+    assert [tuple(row.values()) for row in found] == [(EVIL, 1, 1.0), ("b", 4, 4.0), ("b", 4, 4.5), ("b", 5, 5.0)]
+    assert tuple(found[0]) == REQUIRED_COLUMNS["train"]
+
+
+@ENGINES
+@pytest.mark.parametrize(("metrics", "names"), [(None, {EVIL, "b", "c"}), ([], set()), (["c"], {"c"})])
+def test_train_reads_all_metrics_or_those_asked_for(metrics: list[str] | None, names: set[str], dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("train", dialect, metrics=metrics))
+
+    assert {row["metric_name"] for row in found} == names
+
+
+@ENGINES
+def test_score_reads_what_is_after_the_checkpoint_and_what_has_no_score_of_ours(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("score", dialect))
+
+    assert [tuple(row.values()) for row in found] == [
+        (EVIL, 1, 1.0, None),
+        ("b", 3, 3.0, None),
+        ("b", 4, 4.0, OURS),
+        ("b", 4, 4.5, OURS),
+        ("b", 5, 5.0, None),
+    ]
+    assert tuple(found[0]) == REQUIRED_COLUMNS["score"]
+
+
+@ENGINES
+def test_with_the_checkpoint_at_the_start_score_reads_the_whole_window(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("score", dialect, checkpoint=_at(1), metrics=["b"]))
+
+    assert [row["metric_timestamp"] for row in found] == [2, 3, 4, 4, 5]
+
+
+@ENGINES
+def test_scores_are_ours_and_the_newest_of_a_time_is_last(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("scores", dialect, since=_at(2)))
+
+    assert [tuple(row.values()) for row in found] == [("b", 2, OURS), ("b", 4, '{"old": 1}'), ("b", 4, OURS)]
+    assert tuple(found[0]) == REQUIRED_COLUMNS["scores"]
+
+
+@ENGINES
+def test_plot_reads_the_newest_rows_of_each_metric_and_of_its_scores(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("plot", dialect))
+
+    assert [(row["metric_name"], row["metric_type"], row["metric_timestamp"]) for row in found] == [
+        (EVIL, "metric", 1),
+        ("b", "metric", 4),
+        ("b", "metric", 4),
+        ("b", "metric", 5),
+        ("b", "score", 3),
+        ("b", "score", 4),
+        ("b", "score", 4),
+    ]
+    assert tuple(found[0]) == REQUIRED_COLUMNS["plot"]
+
+
+def test_one_translation_serves_all_cut_offs_and_names() -> None:
+    before = translate.cache_info().misses
+    _build("train", "sqlite", metrics=["x"])
+    _build("train", "sqlite", since=_at(2), metrics=["y", "z"])
+
+    assert translate.cache_info().misses <= before + 1
+
+
+def _write() -> None:
+    for dialect, query in product(DIALECTS, QUERIES):
+        path = GOLDEN / dialect / f"{query}.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{_build(query, dialect)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write()
