@@ -85,7 +85,7 @@ class World:
             for name, frame in frames.items():
                 connection.register(name, frame.to_arrow())
             relation = connection.execute(statement)
-            return pl.DataFrame(relation.fetch_arrow_table()) if relation.description else pl.DataFrame()
+            return pl.DataFrame(relation.to_arrow_table()) if relation.description else pl.DataFrame()
 
     def configure(self, text: str = "", batch: str = "shop") -> None:
         path = self.folder / "metrics" / batch / f"{batch}.yaml"

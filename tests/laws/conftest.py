@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from tests.world import START, Clock, Mailbox, World
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
-    port = controller.server.sockets[0].getsockname()[1]
     for key, value in {"HOST": "127.0.0.1", "PORT": str(port), "SECURITY": "none", "SENDER": "a@example.org", "RECIPIENTS": "b@example.org"}.items():
         monkeypatch.setenv(f"ANOMFLOW_EMAIL_{key}", value)
     yield box

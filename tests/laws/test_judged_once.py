@@ -15,7 +15,7 @@ WINDOW = timedelta(days=14)
 def test_every_order_of_crons_judges_every_row_and_tells_each_alert_once(world, mailbox, series, at, order):
     world.configure("alert_methods: [email]\n")
     world.put(series("orders", 330, spikes=[305, 325]))
-    for hour in range(290, 336, 3):
+    for hour in (300, 306, 307, 326):
         world.run(*order, as_of=at(hour))
     world.run("ingest", "train", "score", "alert", as_of=at(336))
 
@@ -53,7 +53,7 @@ def test_rows_that_cannot_be_scored_are_counted_with_their_reason(world, series,
 
     reasons = world.sql("""
         select metric_name, metadata ->> '$.reason' as reason, count(*) as rows, count(metric_value) as scored
-        from metrics where metric_type = 'score' and metadata ->> '$.reason' is not null group by all order by all
+        from metrics where metric_type = 'score' and (metadata ->> '$.reason') is not null group by all order by all
     """).rows()
     assert ("noise", "excluded", 330, 0) in reasons
     assert ("orders", "not_finite", 1, 0) in reasons
