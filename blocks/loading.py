@@ -6,6 +6,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pydantic import ValidationError
+
 from anomflow.errors import AnomflowError, MissingDependencyError, ModelError, WarehouseError
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
@@ -88,8 +90,12 @@ def _load_block(implementation: type[Any], name: str, error_class: type[Anomflow
     slug = implementation.get_block_type_slug()
     try:
         return implementation.load(name)
+    except ValidationError as error:
+        # Its own words would quote the values, which may be secrets.
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise error_class(f"block {slug}/{name} has settings that cannot be used: {faults}") from None
     except ValueError as error:  # what Prefect raises for a block that is not there
-        raise error_class(f"there is no block {slug}/{name} at this Prefect API; make it, or name another: {error}") from error
+        raise error_class(f"there is no block {slug}/{name} at this Prefect API; make it or name another") from error
 
 
 def _import_filesystem(kind: str) -> type[Any]:

@@ -37,6 +37,15 @@ class Answer(Exception):  # noqa: N818 - shaped as botocore's ClientError
         self.response: dict[str, Any] = {"Error": {"Code": code}}
 
 
+class Refusing(Bucket):
+    """A bucket that answers every reading with an error code."""
+
+    code: str
+
+    async def read_path(self, path: str) -> bytes:
+        raise Answer(self.code or path)
+
+
 def test_any_filesystem_block_stores_objects_below_its_folder() -> None:
     bucket = Bucket()
     store = FilesystemModelStore(bucket, "team/models")
@@ -56,12 +65,8 @@ def test_a_missing_object_and_a_refused_write_are_told_apart() -> None:
 
 @pytest.mark.parametrize(("code", "error"), [("NoSuchKey", MissingModelError), ("404", MissingModelError), ("403", ModelError)])
 def test_the_code_of_an_answer_tells_whether_the_object_is_missing(code: str, error: type[Exception]) -> None:
-    class Failing(Bucket):
-        async def read_path(self, path: str) -> bytes:
-            raise Answer(code)
-
     with pytest.raises(ModelError) as caught:
-        FilesystemModelStore(Failing()).read("a")
+        FilesystemModelStore(Refusing(code=code)).read("a")
     assert type(caught.value) is error
 
 

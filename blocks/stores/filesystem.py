@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from prefect.filesystems import LocalFileSystem
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from anomflow.errors import MissingModelError, ModelError
-from blocks.stores.local import check_name, find_names, name_draft, sync_folder
+from blocks.stores.local import check_name, drop_draft, find_names, name_draft, sync_folder
 
 if TYPE_CHECKING:
     from prefect.filesystems import WritableFileSystem
@@ -64,7 +65,8 @@ class FilesystemModelStore:
         return find_names(self._root("listed"))
 
     def delete(self, name: str) -> None:
-        (self._root("deleted") / check_name(name)).unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):
+            (self._root("deleted") / check_name(name)).unlink(missing_ok=True)
 
     def _root(self, verb: str) -> Path:
         if not isinstance(self.filesystem, LocalFileSystem):
@@ -75,13 +77,14 @@ class FilesystemModelStore:
         return Path(self.filesystem.basepath or ".").expanduser().resolve() / self.folder
 
     def _write_local(self, filesystem: LocalFileSystem, target: str, content: bytes) -> None:
-        draft = Path(str(filesystem.write_path(name_draft(target), content)))
+        base = Path(filesystem.basepath or ".").expanduser().resolve()
+        draft = name_draft(target)
         try:
-            final = draft.with_name(target.rpartition("/")[2])
-            draft.replace(final)
-            sync_folder(final.parent)
+            filesystem.write_path(draft, content)
+            (base / draft).replace(base / target)
+            sync_folder((base / target).parent)
         finally:
-            draft.unlink(missing_ok=True)
+            drop_draft(base / draft)
 
 
 def _finish(result: Any) -> Any:

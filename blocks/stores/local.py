@@ -51,8 +51,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _drop_draft(draft: Path) -> None:
-    with contextlib.suppress(OSError):  # after a rename, or where its folder could not even be made, there is none
+def drop_draft(draft: Path) -> None:
+    """Remove what a failed write left; after a rename, or where its folder could not even be made, there is nothing."""
+    with contextlib.suppress(OSError):
         draft.unlink()
 
 
@@ -113,7 +114,7 @@ class LocalModelStore(Block):
                 f"{self.location}: model object {name} was not stored: {error.strerror}; free or allow the space and run again"
             ) from error
         finally:
-            _drop_draft(draft)
+            drop_draft(draft)
 
     def read(self, name: str) -> bytes:
         try:

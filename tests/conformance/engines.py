@@ -56,8 +56,10 @@ def _build_foreign(time_type: str, first: str, again: str, second: str, *, metad
     column, value = (", metadata varchar", ", ''") if metadata else ("", "")
     rows = ", ".join(f"({time}, 'b', 'm', 'metric', {number}{value})" for time, number in ((first, "1.0"), (again, "2.0"), (second, "3.0")))
     return (
-        "create table metrics (metric_timestamp "
-        f"{time_type}, metric_batch varchar, metric_name varchar, metric_type varchar, metric_value double{column})",
+        (
+            "create table metrics (metric_timestamp "
+            f"{time_type}, metric_batch varchar, metric_name varchar, metric_type varchar, metric_value double{column})"
+        ),
         f"insert into metrics values {rows}",
     )
 

@@ -15,6 +15,7 @@ from tests.conformance.engines import ENGINES
 def main(kind: str, folder: str, name: str) -> None:
     warehouse = ENGINES[kind].build(Path(folder), 60.0)
     first = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    print("ready", flush=True)
     for count in range(10):
         times = [first + dt.timedelta(minutes=count * 10 + minute) for minute in range(10)]
         rows = pl.DataFrame([(time, "b", name, "metric", 1.0, None) for time in times], schema=OBSERVATIONS.columns, orient="row")

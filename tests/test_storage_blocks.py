@@ -6,13 +6,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from prefect.blocks.core import Block
 
 import blocks
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
+
+if TYPE_CHECKING:
+    from prefect.blocks.core import Block
 
 KINDS = {**find_kinds(warehouses), **find_kinds(stores)}
 ROOT = Path(__file__).parents[1]
