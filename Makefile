@@ -57,9 +57,12 @@ endif
 	$(PIP) install -qq --dry-run --no-index --no-deps --require-hashes -r requirements.lock || { \
 		echo "$(VENV) is not what requirements.lock says. Install it again: touch requirements.lock && make install" >&2; exit 1; }
 
-fix: install  ## repair what ruff can repair, and format
+fix: install  ## repair what ruff can repair, format, write generated files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+ifneq ($(wildcard anomflow/reference.py),)
+	$(BIN)/python -m anomflow.reference
+endif
 
 lock: install  ## pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra demo --universal --python-version 3.11 --upgrade \

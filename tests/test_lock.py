@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENTRIES = tuple(entry.strip() for entry in re.split(r"\n(?=\S)", LOCK) if entry.strip())
-ASKED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"], *PROJECT["optional-dependencies"]["demo"]]
+ASKED = list(dict.fromkeys([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"], *PROJECT["optional-dependencies"]["demo"]]))
 
 
 def read_pins() -> dict[str, Version]:

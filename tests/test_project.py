@@ -82,7 +82,9 @@ def contains_assert(nodes: list[ast.stmt]) -> bool:
 
 
 def is_public(node: ast.AST) -> bool:
-    return isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+    """Tell whether a definition is part of a module's surface; the signatures of an overload are part of the last one."""
+    is_named = isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+    return is_named and not any(ast.unparse(decorator).endswith("overload") for decorator in node.decorator_list)
 
 
 @pytest.mark.parametrize("pattern", [UNFINISHED, PLACE, INDEX], ids=["unfinished work", "place on a machine", "package index"])
