@@ -46,6 +46,17 @@ _NUMBER_LABEL = (
     "datum.value != 0 && (abs(datum.value) >= 1e15 || abs(datum.value) < 1e-4) ? format(datum.value, '.5~e')"
     " : abs(datum.value) >= 1e4 ? format(datum.value, '.6~s') : format(datum.value, ',.6~r')"
 )
+_SMALL = {"labelFontSize": 11, "labelColor": INKS["text"]}
+_AXIS = {"titleFontSize": 11, "titleFontWeight": "normal", "titleColor": INKS["text"], "gridColor": INKS["grid"]}
+_TITLE = {"anchor": "start", "offset": 8, "fontSize": 15, "color": INKS["text"], "subtitleFontSize": 11, "subtitleColor": INKS["text"]}
+_STYLE: Final = {
+    "aria": False,
+    "font": "Arial, Helvetica, Liberation Sans, sans-serif",
+    "axis": {**_SMALL, **_AXIS, "domainColor": INKS["rule"], "tickColor": INKS["rule"]},
+    "legend": _SMALL,
+    "title": _TITLE,
+    "view": {"stroke": None},
+}
 _TOOLTIPS: Final = {
     "metric": ("metric_value", "value", ",.6~g"),
     "low": ("expected_low", "expected from", ",.6~g"),
@@ -102,22 +113,8 @@ def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> dict[st
         padding=10,
         spacing=14,
         resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="shared", shape="shared")),
-        config=_build_style(),
     )
-    return {**panels.to_dict(), "datasets": drawing.datasets}
-
-
-def _build_style() -> alt.Config:
-    axis = {"domainColor": INKS["rule"], "tickColor": INKS["rule"], "gridColor": INKS["grid"], "labelColor": INKS["text"], "titleColor": INKS["text"]}
-    title = {"fontSize": 15, "subtitleFontSize": 11, "color": INKS["text"], "subtitleColor": INKS["text"], "offset": 8}
-    return alt.Config(
-        aria=False,
-        axis=alt.AxisConfig(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", **axis),
-        font="Arial, Helvetica, Liberation Sans, sans-serif",
-        legend=alt.LegendConfig(labelFontSize=11, labelColor=INKS["text"]),
-        title=alt.TitleConfig(anchor="start", **title),
-        view=alt.ViewConfig(stroke=None),
-    )
+    return {**panels.to_dict(), "datasets": drawing.datasets, "config": _STYLE}
 
 
 def _describe(rows: pl.DataFrame) -> str:
@@ -136,7 +133,7 @@ def _build_time_axis(rows: pl.DataFrame, highlight: datetime | None) -> tuple[al
     """Return the axis, and the moment to point at where it lies on it."""
     ends = find_time_range(rows, highlight)
     domain = alt.Undefined if ends is None else [_milliseconds(end) for end in ends]
-    axis = alt.Axis(format=alt.Dict(**_TIME_FORMAT), labelOverlap="greedy", tickCount=8)
+    axis = alt.Axis(format=_TIME_FORMAT, labelOverlap="greedy", tickCount=8)
     time = alt.X("time:T", title=None, axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
     is_on_axis = ends is not None and highlight is not None and ends[0] <= highlight <= ends[1]
     return time, highlight if is_on_axis else None
@@ -184,13 +181,14 @@ def _build_panel(drawing: _Drawing, panel: _Panel, layers: list[alt.Chart]) -> a
     common = [_build_pointer(drawing), *layers, _build_dots(drawing, panel), _build_marks(drawing, panel)]
     if drawing.interactive:
         common.append(_build_tooltips(drawing, panel))
-    return alt.layer(*common, width=_WIDTH, height=panel.height)
+    return alt.LayerChart(layer=common, width=_WIDTH, height=panel.height)
 
 
 def _build_pointer(drawing: _Drawing) -> alt.Chart:
     drawing.datasets["pointer"] = [] if drawing.highlight is None else [{"time": _milliseconds(drawing.highlight)}]
-    pointer: alt.Chart = alt.Chart(alt.NamedData("pointer")).mark_rule(color=INKS["rule"], strokeWidth=5, opacity=0.45).encode(x=drawing.time)
-    return pointer
+    pointer = alt.Chart(alt.NamedData("pointer")).mark_rule(color=INKS["rule"], strokeWidth=5, opacity=0.45)
+    drawn: alt.Chart = pointer.encode(x=drawing.time)
+    return drawn
 
 
 def _build_dots(drawing: _Drawing, panel: _Panel) -> alt.Chart:
