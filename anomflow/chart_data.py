@@ -88,12 +88,12 @@ def find_value_range(rows: pl.DataFrame) -> tuple[float, float]:
 
 
 def _least(column: pl.Series) -> float | None:
-    value: Any = column.min()
+    value: float | None = column.min()  # type: ignore[assignment]  # polars types it for any column
     return value
 
 
 def _greatest(column: pl.Series) -> float | None:
-    value: Any = column.max()
+    value: float | None = column.max()  # type: ignore[assignment]  # as above
     return value
 
 

@@ -46,6 +46,17 @@ _NUMBER_LABEL = (
     "datum.value != 0 && (abs(datum.value) >= 1e15 || abs(datum.value) < 1e-4) ? format(datum.value, '.5~e')"
     " : abs(datum.value) >= 1e4 ? format(datum.value, '.6~s') : format(datum.value, ',.6~r')"
 )
+_SMALL = {"labelFontSize": 11, "labelColor": INKS["text"]}
+_AXIS = {"titleFontSize": 11, "titleFontWeight": "normal", "titleColor": INKS["text"], "gridColor": INKS["grid"]}
+_TITLE = {"anchor": "start", "offset": 8, "fontSize": 15, "color": INKS["text"], "subtitleFontSize": 11, "subtitleColor": INKS["text"]}
+_STYLE: Final = {
+    "aria": False,
+    "font": "Arial, Helvetica, Liberation Sans, sans-serif",
+    "axis": {**_SMALL, **_AXIS, "domainColor": INKS["rule"], "tickColor": INKS["rule"]},
+    "legend": _SMALL,
+    "title": _TITLE,
+    "view": {"stroke": None},
+}
 _TOOLTIPS: Final = {
     "metric": ("metric_value", "value", ",.6~g"),
     "low": ("expected_low", "expected from", ",.6~g"),
@@ -90,7 +101,7 @@ class _Panel:
 def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> dict[str, Any]:
     """Return the Vega-Lite specification of a chart's value panel over its score panel, with one time axis."""
     rows = arrange_history(chart.history, max_points)
-    time, highlight = _build_time_axis(rows, chart.highlight)
+    time, highlight = _build_time_axis(rows, chart.highlight, interactive=interactive)
     drawing = _Drawing(rows, time, highlight, interactive)
     subtitle = _describe(rows)
     panels = alt.vconcat(
@@ -102,22 +113,8 @@ def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> dict[st
         padding=10,
         spacing=14,
         resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="shared", shape="shared")),
-        config=_build_style(),
     )
-    return {**panels.to_dict(), "datasets": drawing.datasets}
-
-
-def _build_style() -> alt.Config:
-    axis = {"domainColor": INKS["rule"], "tickColor": INKS["rule"], "gridColor": INKS["grid"], "labelColor": INKS["text"], "titleColor": INKS["text"]}
-    title = {"fontSize": 15, "subtitleFontSize": 11, "color": INKS["text"], "subtitleColor": INKS["text"], "offset": 8}
-    return alt.Config(
-        aria=False,
-        axis=alt.AxisConfig(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", **axis),
-        font="Arial, Helvetica, Liberation Sans, sans-serif",
-        legend=alt.LegendConfig(labelFontSize=11, labelColor=INKS["text"]),
-        title=alt.TitleConfig(anchor="start", **title),
-        view=alt.ViewConfig(stroke=None),
-    )
+    return {**panels.to_dict(), "datasets": drawing.datasets, "config": _STYLE}
 
 
 def _describe(rows: pl.DataFrame) -> str:
@@ -132,11 +129,11 @@ def _describe(rows: pl.DataFrame) -> str:
     return f"{period}, shaded: expected range" if has_band else period
 
 
-def _build_time_axis(rows: pl.DataFrame, highlight: datetime | None) -> tuple[alt.X, datetime | None]:
+def _build_time_axis(rows: pl.DataFrame, highlight: datetime | None, *, interactive: bool) -> tuple[alt.X, datetime | None]:
     """Return the axis, and the moment to point at where it lies on it."""
     ends = find_time_range(rows, highlight)
-    domain = alt.Undefined if ends is None else [_milliseconds(end) for end in ends]
-    axis = alt.Axis(format=alt.Dict(**_TIME_FORMAT), labelOverlap="greedy", tickCount=8)
+    domain = alt.Undefined if ends is None or interactive else [_milliseconds(end) for end in ends]
+    axis = alt.Axis(format=_TIME_FORMAT, labelOverlap="greedy", labelFlush=False, tickCount=8)
     time = alt.X("time:T", title=None, axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
     is_on_axis = ends is not None and highlight is not None and ends[0] <= highlight <= ends[1]
     return time, highlight if is_on_axis else None
@@ -153,7 +150,7 @@ def _build_value_panel(drawing: _Drawing) -> alt.LayerChart:
     panel = _Panel("metric_value", alt.Y("value:Q", title="value", scale=scale, axis=axis), _VALUE_HEIGHT, missing=low)
     base = alt.Chart(drawing.add_data("band", drawing.rows, low="expected_low", high="expected_high")).encode(x=drawing.time)
     band = base.mark_area(opacity=0.3, color=INKS["band"], clip=True, invalid=_BREAK).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q")
-    return _build_panel(drawing, panel, [band, _build_line(drawing, panel)])
+    return _build_panel(drawing, panel, band)
 
 
 def _build_score_panel(drawing: _Drawing) -> alt.LayerChart:
@@ -162,7 +159,7 @@ def _build_score_panel(drawing: _Drawing) -> alt.LayerChart:
     panel = _Panel("anomaly_score", value, _SCORE_HEIGHT, kinds=("anomaly",))
     limits = alt.Chart(drawing.add_data("threshold", _find_steps(drawing.rows), value="threshold"))
     limit = limits.mark_line(color=INKS["limit"], strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after", clip=True)
-    return _build_panel(drawing, panel, [limit.encode(x=drawing.time, y=value), _build_line(drawing, panel)])
+    return _build_panel(drawing, panel, limit.encode(x=drawing.time, y=value))
 
 
 def _find_steps(rows: pl.DataFrame) -> pl.DataFrame:
@@ -179,18 +176,21 @@ def _build_line(drawing: _Drawing, panel: _Panel) -> alt.Chart:
     return drawn
 
 
-def _build_panel(drawing: _Drawing, panel: _Panel, layers: list[alt.Chart]) -> alt.LayerChart:
-    """Put what every panel has over its own layers: the moment to point at, dots, alerts, and what a pointer finds."""
-    common = [_build_pointer(drawing), *layers, _build_dots(drawing, panel), _build_marks(drawing, panel)]
+def _build_panel(drawing: _Drawing, panel: _Panel, background: alt.Chart) -> alt.LayerChart:
+    """Stack what every panel has: the moment to point at, the line, dots, alerts, and what a pointer finds."""
+    line = _build_line(drawing, panel)
+    layers = [_build_pointer(drawing), background, line, _build_dots(drawing, panel), _build_marks(drawing, panel)]
     if drawing.interactive:
-        common.append(_build_tooltips(drawing, panel))
-    return alt.layer(*common, width=_WIDTH, height=panel.height)
+        layers.append(_build_tooltips(drawing, panel))
+    drawn = [layer for layer in layers if layer is line or drawing.datasets[layer.data.name]]
+    return alt.LayerChart(layer=drawn, width=_WIDTH, height=panel.height)
 
 
 def _build_pointer(drawing: _Drawing) -> alt.Chart:
     drawing.datasets["pointer"] = [] if drawing.highlight is None else [{"time": _milliseconds(drawing.highlight)}]
-    pointer: alt.Chart = alt.Chart(alt.NamedData("pointer")).mark_rule(color=INKS["rule"], strokeWidth=5, opacity=0.45).encode(x=drawing.time)
-    return pointer
+    pointer = alt.Chart(alt.NamedData("pointer")).mark_rule(color=INKS["rule"], strokeWidth=5, opacity=0.45)
+    drawn: alt.Chart = pointer.encode(x=drawing.time)
+    return drawn
 
 
 def _build_dots(drawing: _Drawing, panel: _Panel) -> alt.Chart:
@@ -222,12 +222,15 @@ def _build_marks(drawing: _Drawing, panel: _Panel) -> alt.Chart:
 
 
 def _build_tooltips(drawing: _Drawing, panel: _Panel) -> alt.Chart:
-    """Lay invisible points over a panel that tell about themselves, and let it be moved and zoomed along time."""
-    rows = drawing.rows.filter(pl.col(panel.column).is_not_null()).with_columns(drawn=pl.col(panel.column))
-    data = drawing.add_data(f"tooltips {panel.column}", rows, value="drawn", **{key: column for key, (column, _, _) in _TOOLTIPS.items()})
-    points = alt.Chart(data).mark_point(filled=True, size=120, opacity=0).encode(x=drawing.time, y=panel.value)
+    """Lay invisible points over a panel that tell about themselves; in the upper one, time can be moved and zoomed for both."""
+    rows = drawing.rows.filter(pl.col(panel.column).is_not_null())
+    told = rows.with_columns(pl.col("alert").fill_null("none"), drawn=pl.col(panel.column))
+    data = drawing.add_data(f"tooltips {panel.column}", told, value="drawn", **{key: column for key, (column, _, _) in _TOOLTIPS.items()})
     time = alt.Tooltip("time:T", title="time (UTC)", timeUnit="utcyearmonthdatehoursminutesseconds", format="%Y-%m-%d %H:%M:%S")
-    told = [alt.Tooltip(f"{key}:Q", title=title, format=form) for key, (_, title, form) in _TOOLTIPS.items() if form]
-    zoom = alt.selection_interval(name="zoom", bind="scales", encodings=["x"])
-    explored: alt.Chart = points.encode(tooltip=[time, *told, alt.Tooltip("kind:N", title="alert")]).add_params(zoom)
-    return explored
+    numbers = [alt.Tooltip(f"{key}:Q", title=title, format=form) for key, (_, title, form) in _TOOLTIPS.items() if form]
+    points: alt.Chart = alt.Chart(data).mark_point(filled=True, size=120, opacity=0)
+    points = points.encode(x=drawing.time, y=panel.value, tooltip=[time, *numbers, alt.Tooltip("kind:N", title="alert")])
+    if panel.column != "metric_value":
+        return points
+    zoomed: alt.Chart = points.add_params(alt.selection_interval(name="zoom", bind="scales", encodings=["x"]))
+    return zoomed

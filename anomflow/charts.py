@@ -107,4 +107,5 @@ def _find_nearest(picture: NDArray[np.uint8], palette: NDArray[np.int64]) -> NDA
     found, places = np.unique(packed, return_inverse=True)
     colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.int64)
     distances = ((colours[:, None, :] - palette[None, :, :]) ** 2).sum(axis=2)
-    return distances.argmin(axis=1).astype(np.uint8)[places].reshape(picture.shape[:2])
+    nearest: NDArray[np.uint8] = distances.argmin(axis=1).astype(np.uint8)[places].reshape(picture.shape[:2])
+    return nearest

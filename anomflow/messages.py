@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 import polars as pl
@@ -23,6 +22,9 @@ from anomflow.charts import build_chart, render_png
 from anomflow.message_text import render_text
 from anomflow.sparkline import render_sparkline
 from anomflow.wording import clean_text, cut_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CHARTS: Final = 5
 MORE_ALERTS: Final = 5  # of one metric, beside its most important one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -14,6 +13,8 @@ from anomflow.sparkline import to_ascii
 from anomflow.wording import clean_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anomflow.messages import Message
 
 DOMAIN: Final = "anomflow.invalid"  # of Message-IDs; RFC 2606 keeps it from ever being a host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from email.utils import getaddresses
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -15,6 +14,8 @@ from anomflow.mime import build_mime
 from blocks.notifiers.smtp import Envelope, Server, send_mail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anomflow.messages import Message
 
 ENVIRONMENT = "ANOMFLOW_EMAIL_"
@@ -58,9 +59,9 @@ class EmailNotifier(Block):
     recipients: Annotated[list[MailAddress], BeforeValidator(_split)] = Field(
         min_length=1, description="Addresses that mails go to: a list, or one text with commas."
     )
-    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Time limit of one delivery, from connecting to the server's answer, in seconds.")
+    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Time limit of one delivery, from connecting to the answer, in seconds.")
     verify: bool = Field(True, description="Check the server's certificate.")
-    ca_file: str | None = Field(None, description="File (PEM) of the authorities that the certificate is checked against; none: those of the system.")
+    ca_file: str | None = Field(None, description="File (PEM) of authorities to check the certificate against; none: those of the system.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

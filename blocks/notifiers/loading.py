@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect.blocks.core import Block
@@ -16,6 +15,7 @@ from blocks.notifiers.file import FileNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from anomflow.protocols import Notifier
 

@@ -7,7 +7,7 @@ import smtplib
 import ssl
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from anomflow.errors import DeliveryError, RefusedDeliveryError, RetryableDeliveryError
 from anomflow.wording import clean_text
@@ -42,38 +42,32 @@ class Envelope:
     mail: EmailMessage
 
 
-class _Limited:
+class _Client(smtplib.SMTP):
     """Let every step of a connection take what is left of one time limit; smtplib by itself limits each read alone."""
 
-    ends: float = 0.0
+    def __init__(self, server: Server, **options: Any) -> None:
+        self._ends = time.monotonic() + server.timeout_seconds
+        super().__init__(server.host, server.port, timeout=server.timeout_seconds, **options)
+
+    def send(self, s: Any) -> None:
+        self._limit()
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        self._limit()
+        return super().getreply()
 
     def _limit(self) -> None:
-        left = self.ends - time.monotonic()
+        left = self._ends - time.monotonic()
         if left <= 0:
+            self.close()
             raise TimeoutError("the time limit of the delivery is over")
-        sock = getattr(self, "sock", None)
-        if sock is not None:
-            sock.settimeout(left)
+        if self.sock is not None:
+            self.sock.settimeout(left)
 
 
-class _Client(_Limited, smtplib.SMTP):
-    def send(self, s: str | bytes) -> None:  # type: ignore[override]  # typeshed takes any buffer, smtplib sends these
-        self._limit()
-        super().send(s)
-
-    def getreply(self) -> tuple[int, bytes]:
-        self._limit()
-        return super().getreply()
-
-
-class _SslClient(_Limited, smtplib.SMTP_SSL):
-    def send(self, s: str | bytes) -> None:  # type: ignore[override]  # as above
-        self._limit()
-        super().send(s)
-
-    def getreply(self) -> tuple[int, bytes]:
-        self._limit()
-        return super().getreply()
+class _SslClient(_Client, smtplib.SMTP_SSL):
+    """The same over a connection that is encrypted from its first byte."""
 
 
 def send_mail(server: Server, envelope: Envelope) -> tuple[str, ...]:
@@ -95,14 +89,8 @@ def send_mail(server: Server, envelope: Envelope) -> tuple[str, ...]:
     return tuple(_redact(f"{address}: {_render_reply(*reply)}", server) for address, reply in refused.items())
 
 
-def _open_client(server: Server) -> _Client | _SslClient:
-    context = _build_context(server)
-    if server.security == "ssl":
-        client: _Client | _SslClient = _SslClient(timeout=server.timeout_seconds, context=context)
-    else:
-        client = _Client(timeout=server.timeout_seconds)
-    client.ends = time.monotonic() + server.timeout_seconds
-    return client
+def _open_client(server: Server) -> _Client:
+    return _SslClient(server, context=_build_context(server)) if server.security == "ssl" else _Client(server)
 
 
 def _build_context(server: Server) -> ssl.SSLContext:
@@ -114,20 +102,12 @@ def _build_context(server: Server) -> ssl.SSLContext:
 
 
 def _submit(client: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[str, tuple[int, bytes]]:
-    """Connect, log in and hand the mail over; the answer to the mail's end is the acceptance."""
-    _connect(client, server)
+    """Log in and hand the mail over; the answer to the mail's end is the acceptance."""
     if server.security == "starttls":
         client.starttls(context=_build_context(server))
     if server.username:
         client.login(server.username, server.password)
     return client.send_message(envelope.mail, envelope.sender, envelope.recipients)
-
-
-def _connect(client: smtplib.SMTP, server: Server) -> None:
-    client._host = server.host  # noqa: SLF001 - SNI and the host check of TLS read it; only smtplib's connecting constructor sets it
-    code, reply = client.connect(server.host, server.port)
-    if code != 220:  # noqa: PLR2004 - ready
-        raise smtplib.SMTPConnectError(code, reply)
 
 
 def _quit(client: smtplib.SMTP) -> None:
