@@ -53,9 +53,11 @@ def threshold(step_seconds: ArrayLike, false_alarms_per_month: ArrayLike) -> Flo
 
 def anomaly_score(anomaly: ArrayLike) -> Floats:
     """Return the score in [0, 1) that is stored for A: 1 - 5**(-A/2), so that 0.8 is A = 2."""
-    return -np.expm1(-_RATE * np.asarray(anomaly, np.float64))
+    score: Floats = -np.expm1(-_RATE * np.asarray(anomaly, np.float64))
+    return score
 
 
 def anomaly_from_score(score: ArrayLike) -> Floats:
     """Return the A of a stored score below 1."""
-    return -np.log1p(-np.asarray(score, np.float64)) / _RATE
+    anomaly: Floats = -np.log1p(-np.asarray(score, np.float64)) / _RATE
+    return anomaly

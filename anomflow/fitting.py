@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from anomflow.detectors import DEFAULT_DETECTOR, Detector, State, build_detector
 from anomflow.detectors.states import checksum
 from anomflow.models import FittedModel, feature_settings, fingerprint, library_versions
-from anomflow.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from anomflow.series import SeriesBatch
+    from anomflow.spec import FeatureSpec
 
 Floats = NDArray[np.float64]
 _Metric = tuple[str, Floats, Floats]
@@ -32,7 +32,7 @@ class FitSpec:
     ``threads`` metrics are replayed at a time; the result does not depend on it.
     """
 
-    features: FeatureSpec = field(default_factory=FeatureSpec)
+    features: FeatureSpec
     timezone: str = "UTC"
     max_n: int = 10_000
     min_n: int = 20
@@ -71,7 +71,7 @@ def fit_model(previous: FittedModel | None, series: SeriesBatch, spec: FitSpec) 
     def fit(metric: _Metric) -> _Outcome:
         name, *rows = metric
         state = known.get(name)
-        reason = "new" if state is None else "settings or code changed" if not usable else find_change(state, *rows, spec.max_n)
+        reason = "new" if state is None else "settings or code changed" if not usable else find_change(state, rows, spec.max_n)
         return _rebuild(detector, rows, spec, reason) if state is None or reason is not None else _continue(detector, state, rows)
 
     outcomes = dict(zip(series.names, _map(fit, series, spec.threads), strict=True))
@@ -85,8 +85,9 @@ def fit_model(previous: FittedModel | None, series: SeriesBatch, spec: FitSpec) 
     return model, _report(outcomes, dropped=tuple(sorted(set(known) - set(outcomes))))
 
 
-def find_change(state: State, seconds: Floats, values: Floats, max_n: int) -> str | None:
+def find_change(state: State, rows: Sequence[Floats], max_n: int) -> str | None:
     """Say why a state cannot be continued over a metric's rows, None where it can."""
+    seconds, values = rows
     start = int(np.searchsorted(seconds, state.origin))
     seen = int(np.searchsorted(seconds, state.checkpoint, side="right"))
     if start > 0 and len(seconds) - start < max_n:

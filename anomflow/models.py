@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256 as _sha256
 from importlib.metadata import version
 from itertools import chain
@@ -61,8 +62,9 @@ class FittedModel:
 
 
 def feature_settings(features: FeatureSpec, timezone: str) -> dict[str, object]:
-    """Return the settings that decide what a detector sees, as they are stored with a model."""
-    return {**features.model_dump(mode="json"), "timezone": timezone}
+    """Return the settings that decide what a detector sees, as they are stored with a model; durations in seconds."""
+    stored = {key: value.total_seconds() if isinstance(value, timedelta) else value for key, value in features.model_dump().items()}
+    return {**stored, "timezone": timezone}
 
 
 def load_features(settings: Mapping[str, object]) -> tuple[FeatureSpec, str]:
@@ -70,7 +72,7 @@ def load_features(settings: Mapping[str, object]) -> tuple[FeatureSpec, str]:
     features = dict(settings)
     timezone = features.pop("timezone", None)
     try:
-        return FeatureSpec.model_validate_json(json.dumps(features)), str(timezone)
+        return FeatureSpec.model_validate(features), str(timezone)
     except ValueError as error:
         raise CorruptModelError(f"the model's settings are not those of features: {error}. Train again.") from error
 
@@ -108,7 +110,8 @@ def dump(model: FittedModel) -> bytes:
     table = np.array([(state.rows, state.origin, state.checkpoint, state.checksum) for state in states], _TABLE)
     lengths = np.array([[len(_array(state, kind)) for kind in kinds] for state in states], "<i8")
     text = _json(header)
-    sections: list[list[NDArray[Any]]] = [[np.frombuffer(part, np.uint8)] for part in (MAGIC, len(text).to_bytes(_LENGTH, "little"), text)]
+    opening = (MAGIC, len(text).to_bytes(_LENGTH, "little"), text)
+    sections: list[list[NDArray[Any]]] = [[np.frombuffer(part, np.uint8)] for part in opening]
     sections += [[table], [lengths]]
     sections += [[np.ascontiguousarray(_array(state, kind), dtype) for state in states] for kind, dtype in kinds.items()]
     return b"".join(chain.from_iterable(_padded(section) for section in sections))
@@ -120,7 +123,8 @@ def load(content: bytes, sha256: str) -> FittedModel:
     Raises CorruptModelError, before anything is parsed, where their SHA-256 is another, and for malformed content.
     """
     if object_name(content) != sha256:
-        raise CorruptModelError(f"the model's SHA-256 is {object_name(content)}, {sha256} was published. Restore the object or train again.")
+        found = object_name(content)
+        raise CorruptModelError(f"the model's SHA-256 is {found}, but {sha256} was published. Restore the object or train again.")
     try:
         return _parse(content)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ModelError) as error:
@@ -143,7 +147,7 @@ def _parse(content: bytes) -> FittedModel:
     lengths = reader.take(np.dtype("<i8"), len(names) * len(kinds)).reshape(len(names), len(kinds))
     pieces = {kind: reader.split(dtype, lengths[:, k]) for k, (kind, dtype) in enumerate(kinds.items())}
     reader.finish()
-    states = {name: _state(row, {kind: arrays[i] for kind, arrays in pieces.items()}) for i, (name, row) in enumerate(zip(names, table, strict=True))}
+    states = {name: _state(table[i], {kind: arrays[i] for kind, arrays in pieces.items()}) for i, name in enumerate(names)}
     for name, state in states.items():
         _check(detector, name, state)
     return FittedModel(header["detector"], dict(header["settings"]), str(header["fingerprint"]), dict(header["libraries"]), states)

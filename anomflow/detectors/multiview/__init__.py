@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from anomflow.detectors.multiview.layout import CALIBRATORS, HEAD, MEMORY, RECENT, RING, VIEWS, Output, Rows
+from anomflow.detectors.multiview.layout import CALIBRATORS, DAY, HEAD, MEMORY, RECENT, RING, STAGES, VIEWS, Output, Rows
 from anomflow.detectors.multiview.replay import STAMP, replay
 from anomflow.detectors.multiview.words import explain_surprises
 from anomflow.detectors.states import Floats, Replay, State, checksum
@@ -38,17 +38,18 @@ class MultiView:
     def check(self, state: State) -> str | None:
         """Say what makes a state unusable, None for a sound one."""
         kept, recent = min(state.rows, RING), min(state.rows, RECENT)
-        counts = state.memory["head"]["remembered"]
         undamped, remembered = state.memory["undamped"], state.memory["remembered"]
-        lengths_fit = (
-            counts.shape == (1, CALIBRATORS)
-            and (len(state.seconds), len(state.values)) == (kept, kept)
-            and (len(state.anomalies), len(undamped)) == (recent, recent)
-        )
-        if not lengths_fit:
+        lengths = (len(state.seconds), len(state.values), len(state.anomalies), len(undamped), len(state.memory["head"]))
+        if lengths != (kept, kept, recent, recent, 1):
             return f"its arrays do not have the lengths that {state.rows} rows leave behind"
+        head = state.memory["head"][0]
+        counts = head["remembered"]
         if counts.min() < 0 or counts.max() > min(state.rows, MEMORY) or counts.sum() != len(remembered):
             return "its calibrators do not have the lengths that its head tells"
+        if head["stage"] != max((stage for stage in STAGES if stage < state.rows), default=0):
+            return f"its stage is not that of {state.rows} rows"
+        if head["stage"] > 0 and not (0 < head["step"] < np.inf and 0 < head["scale"] < np.inf and head["period"] in {0.0, DAY, 7 * DAY}):
+            return "its scale, step or season is impossible"
         return None
 
     def advance(self, state: State | None, seconds: Floats, values: Floats) -> tuple[Replay, State]:
@@ -93,7 +94,8 @@ def _build_empty(origin: float) -> State:
 
 def _unpack(state: State, rows: int) -> Any:
     counts = state.memory["head"]["remembered"][0]
-    memory = np.empty((CALIBRATORS, min(int(counts.max()) + rows, MEMORY) + 1), np.float32)
+    most = state.rows if state.rows <= STAGES[-1] else int(counts.max())  # a stage replays, and may remember, every row
+    memory = np.empty((CALIBRATORS, min(most + rows, MEMORY) + 1), np.float32)
     start = 0
     for which, count in enumerate(counts):
         memory[which, memory.shape[1] - count :] = state.memory["remembered"][start : start + count]

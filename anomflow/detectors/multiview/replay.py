@@ -32,10 +32,10 @@ FLAT_AFTER: Final = 300
 def exists(view: int, head: Head, sizes: Sizes) -> bool:
     """Tell whether a view takes part under a stage."""
     if view <= SHIFT:
-        return head.young == 0
+        return bool(head.young == 0)
     if view == SHAPE6:
         return not sizes.small
-    return view == AR or head.period > 0
+    return bool(view == AR or head.period > 0)
 
 
 @njit(nogil=True)
@@ -101,7 +101,7 @@ def damped(undamped: NDArray[np.float64], j: int, rows: int) -> float:
     highest = -1.0
     for q in range(max(0, j - rows), j):
         highest = max(highest, undamped[q])
-    return undamped[j] if undamped[j] > highest else REPEAT * undamped[j]
+    return float(undamped[j] if undamped[j] > highest else REPEAT * undamped[j])
 
 
 @njit(nogil=True)

@@ -75,7 +75,7 @@ def level_score(level: NDArray[np.float64], i: int, sizes: Sizes, scratch: NDArr
     now = level[i]
     for k in range(len(past)):
         distances[k] = abs(now - past[k])
-    return three_nearest(distances).sum() / NEIGHBOURS
+    return float(three_nearest(distances).sum() / NEIGHBOURS)
 
 
 @njit(nogil=True)
@@ -86,7 +86,7 @@ def shift_score(scaled: NDArray[np.float64], i: int, rows: int, least: int) -> f
     past = scaled[max(0, i - rows + 1 - SHIFT_PAST) : i - rows + 1]
     middle = np.median(past)
     spread = np.median(np.abs(past - middle)) * 1.4826
-    return abs(np.median(scaled[i - rows + 1 : i + 1]) - middle) / (spread + 0.1)
+    return float(abs(np.median(scaled[i - rows + 1 : i + 1]) - middle) / (spread + 0.1))
 
 
 @njit(nogil=True)
@@ -123,7 +123,7 @@ def shape_score(work: Work, i: int, start: int, scratch: NDArray[np.float64]) ->
         for k in range(len(distances)):
             part = now - past[k] - (work.lag_mean[i] - means[k])
             distances[k] += part * part
-    return np.sqrt(three_nearest(distances)).sum() / NEIGHBOURS
+    return float(np.sqrt(three_nearest(distances)).sum() / NEIGHBOURS)
 
 
 @njit(nogil=True)
@@ -160,7 +160,7 @@ def season_median(work: Work, i: int, rows: NDArray[np.int64], half_width: int) 
             count += 1
     if count < 2 * half_width + 1:
         return math.nan
-    return np.median(pool[:count])
+    return float(np.median(pool[:count]))
 
 
 @njit(nogil=True)
@@ -190,7 +190,7 @@ def season_shape_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes
             count += 1
     if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
         return math.nan
-    return np.sqrt(nearest).sum() / sizes.neighbours
+    return float(np.sqrt(nearest).sum() / sizes.neighbours)
 
 
 @njit(nogil=True)

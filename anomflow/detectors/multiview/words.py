@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from anomflow.detectors.multiview.layout import AR, VIEWS
+from anomflow.detectors.multiview.layout import AR, LEVEL12, RANGE, SEASON_RESID, SEASON_SHAPE, SHAPE6, SHIFT, VIEWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,8 @@ WORDS: Final = (
     "far below its forecast",
 )
 BELOW: Final = len(VIEWS)
+# Which of equally surprised views speaks first: what is most easily seen in a chart.
+PREFERENCE: Final = (AR, RANGE, LEVEL12, SHIFT, SEASON_RESID, SEASON_SHAPE, SHAPE6)
 
 
 def explain_surprises(replay: Replay) -> pl.Series:
@@ -35,7 +37,8 @@ def explain_surprises(replay: Replay) -> pl.Series:
 
     An example: ``ar 5.1, range 4.0 (far below its forecast; outside the range of all earlier rows)``.
     """
-    order = np.argsort(-replay.surprises, axis=1, kind="stable")[:, :SPEAKERS]
+    by_preference = np.array(PREFERENCE)
+    order = by_preference[np.argsort(-replay.surprises[:, by_preference], axis=1, kind="stable")[:, :SPEAKERS]]
     surprises = np.take_along_axis(replay.surprises, order, axis=1)
     said = surprises >= LEAST_SURPRISE
     meaning = np.where((order == AR) & (replay.residual < 0)[:, None], BELOW, order)
