@@ -153,3 +153,67 @@ def tell(batch: str, as_of: datetime, settings: Mapping[str, str]) -> Story:
     run = open_run(Request(batch, as_of, {**settings, "plot_max_n": "3000"}, metrics=str(BATCHES)))
     alerts = read_alerts(run.warehouse, run.spec.common.table_key, batch)
     return Story(batch, alerts, build_histories(read_chart_rows(run.library, None), read_chart_alerts(run.library)))
+
+
+def write_demo_report(home: Path, stories: Sequence[Story]) -> Path:
+    """Write the page with all charts and alerts."""
+    from anomflow.charts import build_chart  # noqa: PLC0415
+    from anomflow.histories import rank_histories  # noqa: PLC0415
+    from anomflow.report import ReportSection, build_report  # noqa: PLC0415
+
+    sections = [
+        ReportSection(
+            story.batch,
+            [build_chart(name, story.histories[name]) for name in rank_histories(story.histories)],
+            story.alerts,
+            "Judged live: too few rows for a score yet." if story.batch == LIVE else "",
+        )
+        for story in stories
+    ]
+    path = home / "report.html"
+    path.write_text(build_report(sections), encoding="utf-8")
+    return path
+
+
+def print_stories(stories: Sequence[Story]) -> None:
+    """Print a table of the alerts that were told, each with its metric's course around it."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from anomflow.wording import render_number, render_range  # noqa: PLC0415
+
+    table = Table(title="Alerts that were sent", title_justify="left", header_style="bold")
+    for heading in ("when (UTC)", "batch", "metric", "value", "expected", "course around it"):
+        table.add_column(heading, no_wrap=True)
+    for story in stories:
+        for alert in story.alerts.filter(story.alerts["message_id"].is_not_null()).iter_rows(named=True):
+            expected = render_range(alert["expected_low"], alert["expected_high"]) or ""
+            course = draw_course(story.histories.get(alert["metric_name"]), alert["metric_timestamp"])
+            when = f"{alert['metric_timestamp']:%Y-%m-%d %H:%M}"
+            table.add_row(when, story.batch, alert["metric_name"], render_number(alert["metric_value"]), expected, course)
+    Console().print(table)
+
+
+def draw_course(history: pl.DataFrame | None, moment: datetime) -> str:
+    """Draw the values around an alert, which is the last of the first two thirds."""
+    from anomflow.sparkline import render_sparkline  # noqa: PLC0415
+
+    if history is None:
+        return ""
+    index = int(history["metric_timestamp"].search_sorted(moment))
+    around = history["metric_value"].to_list()[max(0, index - 16) : index + 8]
+    return render_sparkline(around, width=24)
+
+
+def print_places(home: Path, report: Path) -> None:
+    """Say where everything lies and what to type next."""
+    messages = sorted((home / "messages").glob("*.eml"))
+    typer.echo(f"""
+Messages   {home / "messages"} ({len(messages)} mails with charts; open one in a mail program)
+Report     {report} (open it in a browser; it needs no network)
+Database   {home / "anomflow.duckdb"}
+
+Next:
+  ANOMFLOW_HOME={home} anomflow --metrics metrics/examples/demo explain waterflow water_flow 2022-03-24T07:00
+  anomflow init sales          write a batch of your own
+  anomflow run pipeline sales  run it once""")
