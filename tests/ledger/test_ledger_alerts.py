@@ -10,6 +10,7 @@ import pytest
 from anomflow.decisions.candidate import Judgements
 from anomflow.frames import ALERTS
 from anomflow.ledger.alerts import Recording, record_judgements, resolve_by_hand
+from anomflow.ledger.deliveries import mark_cancelled, mark_sent
 from anomflow.ledger.ids import build_alert_id, build_message_id
 from tests.ledger.ledger_story import (
     KEY,
@@ -18,6 +19,7 @@ from tests.ledger.ledger_story import (
     claim,
     group,
     judgements,
+    kill,
     read_alerts,
     read_deliveries,
     record,
@@ -25,6 +27,7 @@ from tests.ledger.ledger_story import (
 )
 
 if TYPE_CHECKING:
+    from anomflow.ledger.deliveries import Delivery
     from tests.ledger.ledger_session import File
 
 DAY = timedelta(days=1)
@@ -197,6 +200,7 @@ def test_an_alert_resolved_by_hand_still_snoozes_and_stays_resolved(warehouse: F
     assert record(warehouse, candidate(31, reach=5)) == Recording(snoozed=1)
     assert record(warehouse, candidate(30, metric_value=99.0)) == Recording(unchanged=1)
     assert record(warehouse, normal=[30]) == Recording()
+    assert record(warehouse, candidate(31, reach=5, metric_value=11.0), normal=[30]) == Recording(unchanged=1)
     assert find(warehouse)["reason"].startswith("resolved by hand")
     assert not resolve(warehouse, alert_id)
 
@@ -270,9 +274,7 @@ def test_the_order_in_which_metrics_and_kinds_are_recorded_does_not_matter(open_
 
 
 def test_a_crash_before_the_commit_leaves_nothing(warehouse: File) -> None:
-    with pytest.raises(RuntimeError, match="killed"), warehouse.writing() as session:
-        record_judgements(session, KEY, judgements(candidate(30)))
-        raise RuntimeError("killed")
+    kill(warehouse, lambda session: record_judgements(session, KEY, judgements(candidate(30))))
     assert read_alerts(warehouse) == []
     assert record(warehouse, candidate(30)) == Recording(opened=1)
 
@@ -280,7 +282,9 @@ def test_a_crash_before_the_commit_leaves_nothing(warehouse: File) -> None:
 def test_ten_thousand_judged_rows_take_a_handful_of_statements(warehouse: File) -> None:
     names = [f"metric {number}" for number in range(1000)]
     found = tuple(candidate(minute, metric=name) for name in names[:500] for minute in (1, 2))
-    judged = pl.DataFrame({"metric_name": names}).join(pl.DataFrame({"metric_timestamp": [at(minute) for minute in range(10)]}), how="cross")
+    judged = pl.DataFrame({"metric_name": names}).join(
+        pl.DataFrame({"metric_timestamp": [at(minute) for minute in range(10)]}), how="cross"
+    )
     judged = judged.cast({"metric_timestamp": ALERTS.columns["metric_timestamp"]})
     changed = tuple(candidate(minute, metric=name, metric_value=7.0) for name in names[:500] for minute in (1, 2))
     counts = []
@@ -292,16 +296,36 @@ def test_ten_thousand_judged_rows_take_a_handful_of_statements(warehouse: File) 
     assert {(alert["metric_value"], alert["status"]) for alert in read_alerts(warehouse)} == {(7.0, "resolved")}
 
 
-def test_a_cancelled_message_is_sent_after_all_when_its_alert_is_anomalous_again(warehouse: File) -> None:
-    from anomflow.ledger.deliveries import mark_cancelled
-
-    bring(warehouse, "corrected", told=True)
-    (delivery,) = claim(warehouse)
-    with warehouse.writing() as session:
+def cancel(file: File, *, run: str = "run-1") -> Delivery:
+    (delivery,) = claim(file, run=run)
+    with file.writing() as session:
         assert mark_cancelled(session, KEY, delivery, at(62))
+    return delivery
+
+
+def test_a_cancelled_message_is_sent_after_all_when_its_alert_is_anomalous_again(warehouse: File) -> None:
+    bring(warehouse, "corrected", told=True)
+    first = cancel(warehouse)
     record(warehouse, candidate(30, metric_value=12.0))
     assert [row["state"] for row in read_deliveries(warehouse)] == ["pending"]
-    assert [again.attempts for again in claim(warehouse, minute=63)] == [1]
+    (again,) = claim(warehouse, minute=63, run="run-2")
+    assert (again.message_id, again.attempts) == (first.message_id, 1)
+    with warehouse.writing() as session:
+        assert not mark_sent(session, KEY, first, at(64))
+        assert mark_sent(session, KEY, again, at(64))
+
+
+def test_a_cancelled_message_stays_so_when_its_alert_is_late_by_then(ledger: File) -> None:
+    bring(ledger, "corrected", told=True)
+    cancel(ledger)
+    assert record(ledger, candidate(30, max_age=timedelta(0))) == Recording(opened=1, reopened=1)
+    assert [row["state"] for row in read_deliveries(ledger)] == ["cancelled"]
+
+
+@pytest.mark.parametrize("minute", [-900, 900])
+def test_a_snooze_without_end_is_looked_up_beside_short_ones(ledger: File, minute: int) -> None:
+    record(ledger, candidate(minute))
+    assert record(ledger, candidate(30, reach=None), candidate(30, metric="visits", reach=1)) == Recording(opened=1, snoozed=1)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ VERDICTS = ("open", "snoozed", "late")
 CASES = [(event, AlertSituation(*facts)) for event, *facts in product(AlertEvent, AlertState, (False, True), (False, True))]
 
 
-def expect(event: AlertEvent, met: AlertSituation, verdict: str) -> tuple[AlertState, Effect]:
+def expect(event: AlertEvent, met: AlertSituation, verdict: str) -> tuple[AlertState, Effect]:  # noqa: PLR0911 - one return a row of the table
     """Say the table of the design again, in other words."""
     if event is E.ANOMALOUS and met.state is A.ABSENT:
         return A(verdict), Effect.INSERT
