@@ -59,7 +59,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Known:
     """The alerts that a plan knows: those of judged rows, and the opened ones near candidates (by metric)."""
 
     judged: Mapping[str, Alert]
@@ -107,10 +107,10 @@ class _Case:
         return self.rule is not None and self.rule.effect is Effect.REOPEN
 
 
-def find_moves(judgements: Judgements, recorded: Recorded) -> tuple[Move, ...]:
+def find_moves(judgements: Judgements, known: Known) -> tuple[Move, ...]:
     """Return a move for each candidate and for each recorded alert that a judgement disproves."""
-    cases = _find_cases(judgements, recorded)
-    disproved = [alert for key, alert in recorded.judged.items() if key not in cases]
+    cases = _find_cases(judgements, known)
+    disproved = [alert for key, alert in known.judged.items() if key not in cases]
     moves = [move for alert in disproved for move in _resolve(alert)]
     gone = {move.alert_id for move in moves}
     by_metric: dict[str, list[_Case]] = defaultdict(list)
@@ -118,17 +118,17 @@ def find_moves(judgements: Judgements, recorded: Recorded) -> tuple[Move, ...]:
         by_metric[case.candidate.metric_name].append(case)
     rules = Rules(judgements.as_of, judgements.kind not in NEVER_SNOOZED, judgements.budget)
     for name, of_metric in by_metric.items():
-        near = [alert for alert in recorded.opened.get(name, ()) if alert.alert_id not in gone]
+        near = [alert for alert in known.opened.get(name, ()) if alert.alert_id not in gone]
         moves.extend(_decide_metric(of_metric, near, rules))
     return tuple(moves)
 
 
-def _find_cases(judgements: Judgements, recorded: Recorded) -> dict[str, _Case]:
+def _find_cases(judgements: Judgements, known: Known) -> dict[str, _Case]:
     """Return a case by alert id; the last of several candidates for one row counts."""
     cases = {}
     for candidate in judgements.candidates:
         key = build_alert_id(judgements.batch, judgements.kind, candidate.metric_name, candidate.metric_timestamp)
-        alert = recorded.judged.get(key)
+        alert = known.judged.get(key)
         cases[key] = _Case(key, candidate, alert, find_alert_rule(AlertEvent.ANOMALOUS, _build_situation(candidate, alert)))
     return cases
 

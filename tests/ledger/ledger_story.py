@@ -11,7 +11,7 @@ import pytest
 from anomflow.decisions.candidate import Candidate, Judgements
 from anomflow.frames import ALERTS, DELIVERIES
 from anomflow.frames import UTC as UTC_TYPE
-from anomflow.ledger.alerts import Recording, record_judgements
+from anomflow.ledger.alerts import Recorded, record_judgements
 from anomflow.ledger.deliveries import Claim, Delivery, Grouping, claim_deliveries, group_open_alerts
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def judgements(*candidates: Candidate, normal: Iterable[float] = (), **changes: 
     return Judgements(judged=judged, candidates=candidates, **settings)
 
 
-def record(file: File, *candidates: Candidate, **changes: Any) -> Recording:
+def record(file: File, *candidates: Candidate, **changes: Any) -> Recorded:
     with file.writing() as session:
         return record_judgements(session, KEY, judgements(*candidates, **changes))
 

@@ -74,7 +74,7 @@ class Ledger(RuleBasedStateMachine):
         killed=st.booleans(),
     )
     def produce(self, rows: dict[int, float], reach: float | None, killed: bool) -> None:
-        """Judge rows: a value of 0 is normal. Recording the same again changes nothing."""
+        """Judge rows: a value of 0 is normal. Recorded the same again changes nothing."""
         found = [candidate(minute, reach=reach, metric_value=value) for minute, value in rows.items() if value]
         judged = judgements(*found, normal=[minute for minute, value in rows.items() if not value], budget=3)
         self.attempt(lambda session: record_judgements(session, KEY, judged), killed=killed)
