@@ -56,7 +56,7 @@ def find_verdicts(candidates: Iterable[Candidate], opened: Iterable[Opened], rul
 
 def find_verdict(candidate: Candidate, opened: Sequence[Opened], rules: Rules) -> Verdict:
     """Decide one candidate: late if older than its limit, snoozed by an opened alert in its range or by the budget, else open."""
-    if rules.as_of - candidate.metric_timestamp > candidate.max_age:
+    if is_late(candidate, rules.as_of):
         return Verdict("late")
     if not rules.snoozes:
         return Verdict("open")
@@ -66,6 +66,11 @@ def find_verdict(candidate: Candidate, opened: Sequence[Opened], rules: Rules) -
     if rules.budget is not None and _count_as_high(candidate, opened) >= rules.budget:
         return Verdict("snoozed", f"{rules.budget} alerts of the 30 days before were as high")
     return Verdict("open")
+
+
+def is_late(candidate: Candidate, as_of: datetime) -> bool:
+    """Tell whether a candidate's point is older than its limit when it is detected."""
+    return as_of - candidate.metric_timestamp > candidate.max_age
 
 
 def _is_near(candidate: Candidate, other: Opened) -> bool:

@@ -12,7 +12,7 @@ import polars as pl
 
 from anomflow.decisions.snooze import BUDGET_PERIOD
 from anomflow.frames import ALERTS, DELIVERIES
-from anomflow.ledger.plan import FACTS, Alert, Move, Recorded, find_moves, read_alert
+from anomflow.ledger.plan import FACTS, Alert, Known, Move, find_moves, read_alert
 from anomflow.ledger.rows import Rows, chunks
 from anomflow.ledger.states import (
     AlertEvent,
@@ -36,7 +36,7 @@ _KEY_TYPES: Final = {column: ALERTS.columns[column] for column in _KEY}
 
 
 @dataclass(frozen=True)
-class Recording:
+class Recorded:
     """What a producer's judgements changed, in alerts.
 
     ``opened``, ``snoozed`` and ``late`` are new in that state, ``reopened`` of the opened ones were corrected before,
@@ -57,15 +57,15 @@ def ensure_ledger(session: Session, table_key: str) -> None:
         session.ensure_table(table, table.name(table_key))
 
 
-def record_judgements(session: Session, table_key: str, judgements: Judgements) -> Recording:
+def record_judgements(session: Session, table_key: str, judgements: Judgements) -> Recorded:
     """Write what a producer judged into the ledger, within the caller's open writing session.
 
     The same judgements again change nothing. Alerts near the candidates are read in the same transaction; every change
     is guarded by the state that was read, so that another producer or the alert job can interleave anywhere.
     """
     alerts = Rows(session, ALERTS, table_key)
-    recorded = Recorded(_read_judged(alerts, judgements), _read_opened(alerts, judgements))
-    moves = find_moves(judgements, recorded)
+    known = Known(_read_judged(alerts, judgements), _read_opened(alerts, judgements))
+    moves = find_moves(judgements, known)
     _insert(alerts, judgements, [move for move in moves if move.effect is Effect.INSERT])
     for written in (Effect.REPLACE, Effect.REOPEN, Effect.RESOLVE):
         _rewrite(alerts, [move for move in moves if move.effect is written])
@@ -200,9 +200,9 @@ def _revive(alerts: Rows, moves: Iterable[Move]) -> None:
             deliveries.update({"state": literal(rule.after.value), **changes}, deliveries.among("message_id", part), states)
 
 
-def _count(moves: Iterable[Move]) -> Recording:
+def _count(moves: Iterable[Move]) -> Recorded:
     counts = Counter(name for move in moves for name in _name_change(move))
-    return Recording(**counts)
+    return Recorded(**counts)
 
 
 def _name_change(move: Move) -> list[str]:

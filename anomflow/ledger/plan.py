@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from anomflow.decisions.candidate import NEVER_SNOOZED, Candidate, Judgements
-from anomflow.decisions.snooze import Opened, Rules, Verdict, find_verdicts
+from anomflow.decisions.snooze import Opened, Rules, Verdict, find_verdicts, is_late
 from anomflow.ledger.ids import build_alert_id
 from anomflow.ledger.states import AlertEvent, AlertRule, AlertSituation, AlertState, Effect, find_alert_rule, mark_reason, read_state
 
@@ -59,7 +59,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Known:
     """The alerts that a plan knows: those of judged rows, and the opened ones near candidates (by metric)."""
 
     judged: Mapping[str, Alert]
@@ -107,28 +107,28 @@ class _Case:
         return self.rule is not None and self.rule.effect is Effect.REOPEN
 
 
-def find_moves(judgements: Judgements, recorded: Recorded) -> tuple[Move, ...]:
+def find_moves(judgements: Judgements, known: Known) -> tuple[Move, ...]:
     """Return a move for each candidate and for each recorded alert that a judgement disproves."""
-    cases = _find_cases(judgements, recorded)
-    disproved = [alert for key, alert in recorded.judged.items() if key not in cases]
-    gone = {alert.alert_id for alert in disproved}
+    cases = _find_cases(judgements, known)
+    disproved = [alert for key, alert in known.judged.items() if key not in cases]
+    moves = [move for alert in disproved for move in _resolve(alert)]
+    gone = {move.alert_id for move in moves}
     by_metric: dict[str, list[_Case]] = defaultdict(list)
     for case in cases.values():
         by_metric[case.candidate.metric_name].append(case)
     rules = Rules(judgements.as_of, judgements.kind not in NEVER_SNOOZED, judgements.budget)
-    moves = [move for alert in disproved for move in _resolve(alert)]
     for name, of_metric in by_metric.items():
-        near = [alert for alert in recorded.opened.get(name, ()) if alert.alert_id not in gone]
+        near = [alert for alert in known.opened.get(name, ()) if alert.alert_id not in gone]
         moves.extend(_decide_metric(of_metric, near, rules))
     return tuple(moves)
 
 
-def _find_cases(judgements: Judgements, recorded: Recorded) -> dict[str, _Case]:
+def _find_cases(judgements: Judgements, known: Known) -> dict[str, _Case]:
     """Return a case by alert id; the last of several candidates for one row counts."""
     cases = {}
     for candidate in judgements.candidates:
         key = build_alert_id(judgements.batch, judgements.kind, candidate.metric_name, candidate.metric_timestamp)
-        alert = recorded.judged.get(key)
+        alert = known.judged.get(key)
         cases[key] = _Case(key, candidate, alert, find_alert_rule(AlertEvent.ANOMALOUS, _build_situation(candidate, alert)))
     return cases
 
@@ -168,8 +168,7 @@ def _keep(case: _Case, rules: Rules) -> Move:
     """Leave an alert as it is, or open a told one again, which the snooze rule has no say in."""
     if case.rule is None:
         return Move(case.alert_id, case.before, case.before, Effect.NOTHING)
-    is_late = rules.as_of - case.candidate.metric_timestamp > case.candidate.max_age
-    return replace(_build_move(case, AlertState.OPEN, case.candidate.reason), is_late=is_late)
+    return replace(_build_move(case, AlertState.OPEN, case.candidate.reason), is_late=is_late(case.candidate, rules.as_of))
 
 
 def _build_move(case: _Case, after: AlertState, reason: str) -> Move:

@@ -2,8 +2,8 @@
 
 An alert's state is its column ``status``, except that ``resolved`` has two ways of coming about, which count
 differently: a corrected alert was never one, an alert resolved by hand was. The text in ``reason`` tells them apart: it
-starts with ``corrected`` or ``resolved by hand`` exactly when the status is ``resolved``, since ``mark_reason`` is the
-only way into that status and ``clear_reason`` the only way out.
+starts with ``corrected; `` or ``resolved by hand at <time>; `` whenever the status is ``resolved`` (``mark_reason`` is the
+only way there) and is read for that only then, so that no text of a decision can be taken for it.
 """
 
 from __future__ import annotations
@@ -132,11 +132,6 @@ def read_state(status: str, reason: str | None) -> AlertState:
 def mark_reason(reason: str | None, state: AlertState, detail: str = "") -> str:
     """Put how an alert was resolved before its reason."""
     return f"{state.value}{detail}{_MARK_END}{reason or ''}"
-
-
-def clear_reason(reason: str | None) -> str:
-    """Take the mark of ``mark_reason`` off."""
-    return (reason or "").partition(_MARK_END)[2]
 
 
 class DeliveryState(StrEnum):

@@ -108,10 +108,10 @@ class FileSession:
             self.connection.executemany(f"insert into {name} values ({places}) on conflict do nothing", values)
 
     def upsert(self, table: Table, name: str, rows: pl.DataFrame) -> None:
-        raise AssertionError("the ledger replaces no whole row: a message id would be lost")
+        raise AssertionError(f"{name}: the ledger replaces no whole row of {table} by {rows}: a message id would be lost")
 
     def delete_keys(self, table: Table, name: str, keys: pl.DataFrame) -> int:
-        raise AssertionError("the ledger deletes nothing")
+        raise AssertionError(f"{name}: the ledger deletes nothing, {keys} of {table} neither")
 
     def literal(self, value: object) -> str:
         if value is None:

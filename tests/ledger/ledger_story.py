@@ -6,15 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pytest
 
 from anomflow.decisions.candidate import Candidate, Judgements
-from anomflow.frames import ALERTS, DELIVERIES, UTC as UTC_TYPE
-from anomflow.ledger.alerts import Recording, record_judgements
+from anomflow.frames import ALERTS, DELIVERIES
+from anomflow.frames import UTC as UTC_TYPE
+from anomflow.ledger.alerts import Recorded, record_judgements
 from anomflow.ledger.deliveries import Claim, Delivery, Grouping, claim_deliveries, group_open_alerts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from anomflow.protocols import Session
     from tests.ledger.ledger_session import File
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -54,7 +57,7 @@ def judgements(*candidates: Candidate, normal: Iterable[float] = (), **changes: 
     return Judgements(judged=judged, candidates=candidates, **settings)
 
 
-def record(file: File, *candidates: Candidate, **changes: Any) -> Recording:
+def record(file: File, *candidates: Candidate, **changes: Any) -> Recorded:
     with file.writing() as session:
         return record_judgements(session, KEY, judgements(*candidates, **changes))
 
@@ -81,3 +84,15 @@ def read_deliveries(file: File) -> list[dict[str, Any]]:
 
 def statuses(file: File) -> list[str]:
     return [alert["status"] for alert in read_alerts(file)]
+
+
+def kill(file: File, work: Callable[[Session], object]) -> None:
+    """Do work in a transaction that is killed just before its commit."""
+    with pytest.raises(RuntimeError, match="killed"):
+        _do_and_die(file, work)
+
+
+def _do_and_die(file: File, work: Callable[[Session], object]) -> None:
+    with file.writing() as session:
+        work(session)
+        raise RuntimeError("killed")

@@ -48,7 +48,9 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def observations(*rows: tuple[str, float, float | None]) -> pl.DataFrame:
     columns = ("metric_name", "metric_timestamp", "metric_value")
-    return pl.DataFrame([(name, at(minute), value) for name, minute, value in rows], schema={name: SCORES[name] for name in columns}, orient="row")
+    return pl.DataFrame(
+        [(name, at(minute), value) for name, minute, value in rows], schema={name: SCORES[name] for name in columns}, orient="row"
+    )
 
 
 def alerting(scores: pl.DataFrame, **settings: Any) -> list[str]:
@@ -117,7 +119,9 @@ def test_only_the_star_of_a_pattern_has_a_meaning(name: str, include: tuple[str,
     assert is_selected(name, include, exclude) is selected
 
 
-@pytest.mark.parametrize(("value", "parsed"), [(None, (0.0, False)), (5, (5.0, False)), ("2.5", (2.5, False)), ("10%", (0.1, True)), (" 10 % ", (0.1, True))])
+@pytest.mark.parametrize(
+    ("value", "parsed"), [(None, (0.0, False)), (5, (5.0, False)), ("2.5", (2.5, False)), ("10%", (0.1, True)), (" 10 % ", (0.1, True))]
+)
 def test_a_smallest_change_is_a_number_or_a_share(value: Any, parsed: tuple[float, bool]) -> None:
     assert parse_min_change(value) == parsed
 

@@ -28,7 +28,7 @@ from anomflow.ledger.deliveries import (
     renew_claim,
 )
 from anomflow.ledger.ids import build_message_id
-from tests.ledger.ledger_story import BATCH, KEY, LEASE, at, candidate, claim, group, read_alerts, read_deliveries, record
+from tests.ledger.ledger_story import BATCH, KEY, LEASE, at, candidate, claim, group, kill, read_alerts, read_deliveries, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,9 @@ def test_open_alerts_become_one_message_with_a_delivery_a_channel(warehouse: Fil
     ids = {alert["alert_id"] for alert in read_alerts(warehouse) if alert["message_id"] == message_id}
     assert len(ids) == 3
     assert message_id == build_message_id(BATCH, ids)
-    assert [(row["channel"], row["state"], row["attempts"], row["next_attempt_at"], row["created"]) for row in read_deliveries(warehouse)] == [
+    assert [
+        (row["channel"], row["state"], row["attempts"], row["next_attempt_at"], row["created"]) for row in read_deliveries(warehouse)
+    ] == [
         ("email", "pending", 0, at(61), at(61)),
         ("file", "pending", 0, at(61), at(61)),
     ]
@@ -95,9 +97,7 @@ def test_without_alerts_or_channels_there_is_no_message(ledger: File) -> None:
 
 def test_a_crash_before_the_grouping_is_committed_leaves_the_alerts_as_they_were(warehouse: File) -> None:
     record(warehouse, candidate(30))
-    with pytest.raises(RuntimeError, match="killed"), warehouse.writing() as session:
-        group_open_alerts(session, KEY, Grouping(BATCH, ("email",), at(61)))
-        raise RuntimeError("killed")
+    kill(warehouse, lambda session: group_open_alerts(session, KEY, Grouping(BATCH, ("email",), at(61))))
     assert (read_alerts(warehouse)[0]["message_id"], read_deliveries(warehouse)) == (None, [])
     assert group(warehouse) is not None
 
@@ -219,7 +219,9 @@ def test_a_run_frozen_beyond_its_lease_marks_nothing(ledger: File, mark: Callabl
 
 
 @pytest.mark.parametrize(("mark", "what"), MARKS)
-@pytest.mark.parametrize(("end", "how"), [(mark_sent, at(63)), (mark_failed, Failure(DOWN, at(63))), (mark_given_up, Failure(REFUSED, at(63)))])
+@pytest.mark.parametrize(
+    ("end", "how"), [(mark_sent, at(63)), (mark_failed, Failure(DOWN, at(63))), (mark_given_up, Failure(REFUSED, at(63)))]
+)
 def test_a_delivery_that_was_marked_is_not_marked_again(
     ledger: File, mark: Callable[..., bool], what: Any, end: Callable[..., bool], how: Any
 ) -> None:

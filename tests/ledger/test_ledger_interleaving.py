@@ -101,6 +101,14 @@ def test_a_message_whose_alerts_all_went_away_meanwhile_is_none(ledger: File) ->
     assert read_deliveries(ledger) == []
 
 
+def test_an_alert_that_is_disproved_meanwhile_was_not_resolved_by_a_person(ledger: File) -> None:
+    record(ledger, candidate(30))
+    alert_id = read_alerts(ledger)[0]["alert_id"]
+    with ledger.interleaving(1, lambda: record(ledger, normal=[30])) as session:
+        assert not resolve_by_hand(session, KEY, alert_id, at(65))
+    assert read_alerts(ledger)[0]["reason"] == "corrected; jumped"
+
+
 @pytest.mark.parametrize("after", [1, 2, 3, 4])
 def test_two_alert_jobs_at_once_make_one_message(ledger: File, after: int) -> None:
     record(ledger, candidate(30), candidate(50))

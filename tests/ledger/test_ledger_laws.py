@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,18 +61,20 @@ class Ledger(RuleBasedStateMachine):
 
     def attempt(self, work: Callable[[Session], Any], *, killed: bool) -> Any:
         """Do a transaction, or be killed just before its commit."""
-        try:
-            with self.file.writing() as session:
-                result = work(session)
-                if killed:
-                    raise KilledError
-                return result
-        except KilledError:
-            return None
+        with suppress(KilledError), self.file.writing() as session:
+            result = work(session)
+            if killed:
+                raise KilledError
+            return result
+        return None
 
-    @rule(rows=st.dictionaries(MINUTES, st.sampled_from([0.0, 10.0, 11.0]), min_size=1, max_size=4), reach=st.sampled_from([0, 2, None]), killed=st.booleans())
+    @rule(
+        rows=st.dictionaries(MINUTES, st.sampled_from([0.0, 10.0, 11.0]), min_size=1, max_size=4),
+        reach=st.sampled_from([0, 2, None]),
+        killed=st.booleans(),
+    )
     def produce(self, rows: dict[int, float], reach: float | None, killed: bool) -> None:
-        """Judge rows: a value of 0 is normal. Recording the same again changes nothing."""
+        """Judge rows: a value of 0 is normal. Recorded the same again changes nothing."""
         found = [candidate(minute, reach=reach, metric_value=value) for minute, value in rows.items() if value]
         judged = judgements(*found, normal=[minute for minute, value in rows.items() if not value], budget=3)
         self.attempt(lambda session: record_judgements(session, KEY, judged), killed=killed)
@@ -171,4 +174,6 @@ class Ledger(RuleBasedStateMachine):
 def test_whatever_happens_no_message_is_lost_or_sent_twice(open_ledger: Callable[[], File]) -> None:
     machine = type("OpenedLedger", (Ledger,), {"open_ledger": staticmethod(open_ledger)})
     checks = [HealthCheck.too_slow]
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=checks, database=None))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=checks, database=None)
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -94,7 +95,7 @@ def test_opened_alerts_of_one_run_are_never_near_each_other_and_none_is_snoozed_
     decided = find_verdicts([candidate(minute, reach=reach) for minute in minutes], [], Rules(at(200)))
     opened = [one.metric_timestamp for one, verdict in decided if verdict.status == "open"]
     silenced = [one for one, verdict in decided if verdict.status == "snoozed"]
-    assert all(later - earlier > timedelta(minutes=reach) for earlier, later in zip(opened, opened[1:], strict=False))
+    assert all(later - earlier > timedelta(minutes=reach) for earlier, later in pairwise(opened))
     assert all(any(one.snooze_from <= time <= one.snooze_until for time in opened) for one in silenced)
     assert len(opened) + len(silenced) == len(minutes)
 
