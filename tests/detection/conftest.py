@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from anomflow.detectors import Detector, build_detector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MONDAY = 1_704_067_200.0  # 2024-01-01 00:00 UTC
 

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from anomflow.calibration import threshold
 
+if TYPE_CHECKING:
+    from anomflow.detectors import Detector
+
 GOLDEN = json.loads(Path(__file__).with_name("golden_multiview.json").read_text())
 
 
-def noise(rows, seed=0):
+def noise(rows: int, seed: int = 0) -> np.ndarray:
     return np.random.RandomState(seed).normal(size=rows)
 
 
-def times(rows, step=300.0):
+def times(rows: int, step: float = 300.0) -> np.ndarray:
     return 1_704_067_200.0 + np.arange(rows) * step
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: f"{golden['step']:.0f}s")
-def test_scores_are_those_of_the_reference_up_to_single_precision(golden, detector, make):
+def test_scores_are_those_of_the_reference_up_to_single_precision(golden: dict[str, Any], detector: Detector, make: Any) -> None:
     series = make(golden["rows"], golden["step"], golden["seed"])
     replay, _ = detector.advance(None, series.seconds, series.values)
     assert replay.anomaly[golden["index"]] == pytest.approx(golden["anomaly"], abs=3e-3)
 
 
 @pytest.mark.parametrize(("step", "rows"), [(60.0, 3000), (300.0, 3000), (3600.0, 1500), (86_400.0, 400)])
-def test_a_spike_exceeds_the_default_threshold_and_is_the_highest(detector, step, rows):
+def test_a_spike_exceeds_the_default_threshold_and_is_the_highest(detector: Detector, step: float, rows: int) -> None:
     values = noise(rows)
     values[rows * 2 // 3] += 12
     replay, _ = detector.advance(None, times(rows, step), values)
@@ -37,7 +41,7 @@ def test_a_spike_exceeds_the_default_threshold_and_is_the_highest(detector, step
     assert replay.anomaly[rows * 2 // 3] > threshold(step, 2.0)
 
 
-def test_a_metric_gets_no_score_from_its_first_twenty_rows(detector):
+def test_a_metric_gets_no_score_from_its_first_twenty_rows(detector: Detector) -> None:
     replay, _ = detector.advance(None, times(30), noise(30))
     assert np.isnan(replay.anomaly[:20]).all()
     assert np.isfinite(replay.anomaly[20:]).all()
@@ -46,13 +50,13 @@ def test_a_metric_gets_no_score_from_its_first_twenty_rows(detector):
 
 
 @pytest.mark.parametrize("value", [0.0, -7.25, 1e308, -1e308, 5e-324])
-def test_a_constant_metric_is_never_surprising(detector, value):
+def test_a_constant_metric_is_never_surprising(detector: Detector, value: Any) -> None:
     replay, _ = detector.advance(None, times(2000), np.full(2000, value))
     assert (replay.anomaly[20:] < threshold(300.0, 2.0)).all()
     assert (replay.flat_rows == 0).all()
 
 
-def test_a_change_of_a_constant_metric_is_surprising(detector):
+def test_a_change_of_a_constant_metric_is_surprising(detector: Detector) -> None:
     values = np.full(2000, 5.0)
     values[1500:] = 6.0
     replay, _ = detector.advance(None, times(2000), values)
@@ -60,7 +64,7 @@ def test_a_change_of_a_constant_metric_is_surprising(detector):
 
 
 @pytest.mark.parametrize("huge", [1e308, -1e308])
-def test_a_huge_value_is_an_alert_and_leaves_finite_scores_behind(detector, huge):
+def test_a_huge_value_is_an_alert_and_leaves_finite_scores_behind(detector: Detector, huge: float) -> None:
     values = noise(1500)
     values[700] = huge
     replay, _ = detector.advance(None, times(1500), values)
@@ -68,21 +72,21 @@ def test_a_huge_value_is_an_alert_and_leaves_finite_scores_behind(detector, huge
     assert np.isfinite(replay.anomaly[20:]).all()
 
 
-def test_a_gap_of_days_is_no_anomaly_in_itself(detector):
+def test_a_gap_of_days_is_no_anomaly_in_itself(detector: Detector) -> None:
     seconds = times(3000)
     seconds[1500:] += 3 * 86_400 + 1234
     replay, _ = detector.advance(None, seconds, noise(3000))
     assert np.nanmax(replay.anomaly[1500:1510]) < threshold(300.0, 2.0)
 
 
-def test_a_scale_of_units_changes_nothing_that_matters(detector, five_minutes):
+def test_a_scale_of_units_changes_nothing_that_matters(detector: Detector, five_minutes: Any) -> None:
     here, _ = detector.advance(None, five_minutes.seconds, five_minutes.values)
     scaled, _ = detector.advance(None, five_minutes.seconds, five_minutes.values * 1024)
     assert scaled.anomaly[20:] == pytest.approx(here.anomaly[20:], abs=1e-3)
     assert scaled.expected_high[200:] == pytest.approx(here.expected_high[200:] * 1024, rel=1e-6)
 
 
-def test_the_expected_band_holds_about_99_of_100_rows_of_noise(detector):
+def test_the_expected_band_holds_about_99_of_100_rows_of_noise(detector: Detector) -> None:
     values = noise(6000)
     replay, _ = detector.advance(None, times(6000), values)
     inside = (replay.expected_low <= values) & (values <= replay.expected_high)
@@ -91,14 +95,14 @@ def test_the_expected_band_holds_about_99_of_100_rows_of_noise(detector):
     assert np.isnan(replay.expected[:20]).all()
 
 
-def test_the_forecast_follows_a_course(detector):
+def test_the_forecast_follows_a_course(detector: Detector) -> None:
     seconds = times(3000)
     values = 50 + 10 * np.sin(seconds / 6000) + 0.1 * noise(3000)
     replay, _ = detector.advance(None, seconds, values)
     assert np.median(np.abs(replay.expected - values)[500:]) < 0.3
 
 
-def test_noise_raises_about_as_many_false_alarms_as_asked(detector):
+def test_noise_raises_about_as_many_false_alarms_as_asked(detector: Detector) -> None:
     limit, rows = threshold(300.0, 8.0), 8640
     alarms = 0
     for seed in range(4):
@@ -108,7 +112,7 @@ def test_noise_raises_about_as_many_false_alarms_as_asked(detector):
     assert 0.3 * 8 * 4 < alarms < 2 * 8 * 4  # 8640 rows of five minutes are a month
 
 
-def test_a_spike_is_explained_by_direction_and_view(detector):
+def test_a_spike_is_explained_by_direction_and_view(detector: Detector) -> None:
     values = noise(3000)
     values[[1000, 2000]] += [-12, 14]
     replay, _ = detector.advance(None, times(3000), values)
@@ -120,7 +124,7 @@ def test_a_spike_is_explained_by_direction_and_view(detector):
     assert said.null_count() > 1500
 
 
-def test_explanations_name_the_strongest_views_first_with_their_surprise(detector):
+def test_explanations_name_the_strongest_views_first_with_their_surprise(detector: Detector) -> None:
     values = noise(3000)
     values[2000] += 14
     replay, _ = detector.advance(None, times(3000), values)
@@ -134,7 +138,7 @@ def test_explanations_name_the_strongest_views_first_with_their_surprise(detecto
 
 
 @pytest.mark.parametrize(("start", "found"), [(288, []), (289, [300]), (2500, [2511])])
-def test_a_flat_line_is_found_once_and_not_among_the_first_rows(detector, start, found):
+def test_a_flat_line_is_found_once_and_not_among_the_first_rows(detector: Detector, start: Any, found: list[int]) -> None:
     values = noise(3000)
     values[start : start + 60] = values[start]
     replay, _ = detector.advance(None, times(3000), values)
@@ -142,7 +146,7 @@ def test_a_flat_line_is_found_once_and_not_among_the_first_rows(detector, start,
     assert replay.flat_rows.sum() == 12 * len(found)
 
 
-def test_a_flat_line_must_last_twice_as_long_as_any_before(detector):
+def test_a_flat_line_must_last_twice_as_long_as_any_before(detector: Detector) -> None:
     values = noise(3000)
     values[1000:1020] = 1.0
     values[2000:2100] = 1.0
@@ -151,7 +155,7 @@ def test_a_flat_line_must_last_twice_as_long_as_any_before(detector):
     assert replay.flat_rows[2040] == 41
 
 
-def test_a_score_is_lowered_unless_it_is_the_highest_of_the_last_thirty_rows(detector):
+def test_a_score_is_lowered_unless_it_is_the_highest_of_the_last_thirty_rows(detector: Detector) -> None:
     replay, state = detector.advance(None, times(1000), noise(1000))
     undamped, anomaly = state.memory["undamped"], replay.anomaly
     highest = np.array([undamped[max(0, i - 30) : i].max() for i in range(100, 1000)])

@@ -19,6 +19,7 @@ from anomflow.detectors.multiview.views import look
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+KERNELS: Final = ("calibrator", "forecast", "layout", "replay", "stages", "views")
 VIEW_COUNT: Final = len(WEIGHTS)
 ONE_SIDE: Final = 0.301  # log10 of 2: the better of two sides
 START_UP: Final = 5.0
@@ -173,8 +174,7 @@ def _build_replay(stamp: int) -> Any:
 
 
 def _stamp() -> int:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    content = b"\0".join(source.read_bytes() for source in sources)
+    content = b"\0".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in KERNELS)
     return int.from_bytes(blake2b(content, digest_size=7).digest(), "little")
 
 
