@@ -49,6 +49,7 @@ class Problem:
     warning: bool = False
 
     def __str__(self) -> str:
+        """Return the problem with its place, as one line."""
         place = self.where if self.line is None else f"{self.where}:{self.line}"
         return f"{place}: {self.message}"
 

@@ -44,5 +44,3 @@ def rank_histories(histories: Mapping[str, pl.DataFrame]) -> list[str]:
         return (history["alert"].null_count() == history.height, -float(history["anomaly_score"].max() or 0.0), name)  # type: ignore[arg-type]
 
     return sorted(histories, key=key)
-
-

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from anomflow.frames import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from anomflow.spec import FeatureSpec
 

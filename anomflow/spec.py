@@ -91,23 +91,33 @@ class CommonSpec(Section):
 class FeatureSpec(Section):
     """What is made of rows before a detector sees them; a change rebuilds the models."""
 
-    freq: PositiveDuration | None = Field(None, description="Width of the buckets that rows are aggregated to (`10min`, `1h`, `1d`); none: rows as they are.")
-    freq_agg: Literal["mean", "sum", "min", "max", "median", "last", "count"] = Field("mean", description="How the rows of a bucket become its value.")
+    freq: PositiveDuration | None = Field(
+        None, description="Width of the buckets that rows are aggregated to (`10min`, `1h`, `1d`); none: rows as they are."
+    )
+    freq_agg: Literal["mean", "sum", "min", "max", "median", "last", "count"] = Field(
+        "mean", description="How the rows of a bucket become its value."
+    )
     freq_grace: Duration = Field(timedelta(0), description="Wait this long after a bucket's end before it counts as complete.")
 
 
 class ModelSpec(Section):
     """Where fitted models are kept."""
 
-    model_path: str = Field("local", description="Model store: `local` (under ANOMFLOW_HOME), `local://PATH`, or a filesystem block, `kind/block-name`.")
+    model_path: str = Field(
+        "local", description="Model store: `local` (under ANOMFLOW_HOME), `local://PATH`, or a filesystem block, `kind/block-name`."
+    )
     model_keep_n: int = Field(5, ge=1, description="Versions of the models that are kept.")
-    shards: int = Field(1, ge=1, le=256, description="Parts that the metrics of the batch are divided into, each one object in the model store.")
+    shards: int = Field(
+        1, ge=1, le=256, description="Parts that the metrics of the batch are divided into, each one object in the model store."
+    )
 
 
 class IngestSpec(Section):
     """How new rows come in."""
 
-    ingest_sql: str | None = Field(None, description="Query in the dialect of its database that returns metric_timestamp, metric_name, metric_value.")
+    ingest_sql: str | None = Field(
+        None, description="Query in the dialect of its database that returns metric_timestamp, metric_name, metric_value."
+    )
     ingest_fn: str | None = Field(None, description="Python source (or a lone include of a file) that defines `ingest()`.")
     ingest_db: str | None = Field(None, description="Database that `ingest_sql` runs on, where it is not `db`.")
     ingest_timeout: PositiveDuration = Field(timedelta(minutes=5), description="Time limit of the ingest function.")
@@ -121,9 +131,13 @@ class ThresholdSpec(Section):
     """Static bounds, checked whenever a value is new or changed."""
 
     disable_tholdalert: bool = Field(False, description="Do not check static thresholds.")
-    tholdalert_thresholds: dict[str, dict[Literal["upper", "lower"], float]] = Field({}, description="`upper` and `lower` bound by metric name; a value beyond a bound (not on it) alerts.")
+    tholdalert_thresholds: dict[str, dict[Literal["upper", "lower"], float]] = Field(
+        {}, description="`upper` and `lower` bound by metric name; a value beyond a bound (not on it) alerts."
+    )
     tholdalert_exclude_metrics: Names = Field((), description="Metrics whose thresholds are not checked.")
-    tholdalert_snooze_n: int = Field(10, ge=0, description="Rows of a metric before and after a threshold alert in which another one is snoozed.")
+    tholdalert_snooze_n: int = Field(
+        10, ge=0, description="Rows of a metric before and after a threshold alert in which another one is snoozed."
+    )
 
 
 class TrainSpec(Section):
@@ -131,7 +145,12 @@ class TrainSpec(Section):
 
     train_cron_schedule: str = Field("0 * * * *", description="When to train.")
     train_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the training rows instead of the default one.")
-    train_max_n: int = Field(10_000, ge=20, le=1_000_000, description="Newest rows of a metric that a rebuilt model starts from; it moves on when there are twice as many.")
+    train_max_n: int = Field(
+        10_000,
+        ge=20,
+        le=1_000_000,
+        description="Newest rows of a metric that a rebuilt model starts from; it moves on when there are twice as many.",
+    )
     train_min_n: int = Field(20, ge=2, description="Rows that a metric needs before it is scored.")
     train_metric_timestamp_max_days_ago: int = Field(365, ge=1, description="Rows older than this many days are not learned from.")
     train_include_metrics: Names = Field((), description="Metrics to learn; none given means all.")
@@ -145,7 +164,9 @@ class ScoreSpec(Section):
     score_cron_schedule: str = Field("*/10 * * * *", description="When to score.")
     score_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the rows to score instead of the default one.")
     score_max_n: int = Field(1000, ge=1, description="Newest rows of a metric that its first scoring judges.")
-    score_metric_timestamp_max_days_ago: int = Field(14, ge=1, description="A row is judged when it arrives at most this many days after its timestamp.")
+    score_metric_timestamp_max_days_ago: int = Field(
+        14, ge=1, description="A row is judged when it arrives at most this many days after its timestamp."
+    )
     score_metric_rounding: int = Field(4, ge=0, le=12, description="Decimals of the stored anomaly score.")
     score_include_metrics: Names = Field((), description="Metrics to score; none given means all.")
     score_exclude_metrics: Names = Field((), description="Metrics not to score.")
@@ -157,16 +178,34 @@ class AlertSpec(Section):
 
     alert_cron_schedule: str = Field("*/10 * * * *", description="When to deliver alerts.")
     alert_methods: Names = Field(("file",), description="Channels: `file`, `console`, `email`, or blocks, `kind/block-name`.")
-    alert_false_alarms_per_month: float = Field(2.0, gt=0, le=1000, description="False alarms that a metric may raise in 30 days; the threshold follows from it.")
-    alert_threshold: float | None = Field(None, gt=0, lt=1, description="Anomaly score from which a row alerts, instead of the one that follows from the false alarms asked for.")
-    alert_direction: Literal["both", "up", "down"] = Field("both", description="Alert on values above (`up`) or below (`down`) the expected one only.")
-    alert_min_change: Annotated[str | float, Field(union_mode="left_to_right")] | None = Field(None, description="Smallest distance from the expected value that is worth an alert: a number, or a percentage such as `10%`.")
-    alert_smooth_n: int = Field(0, ge=0, le=1000, description="Rows of a trailing mean over the anomaly score (A) that is judged instead of it; 0 or 1: off.")
+    alert_false_alarms_per_month: float = Field(
+        2.0, gt=0, le=1000, description="False alarms that a metric may raise in 30 days; the threshold follows from it."
+    )
+    alert_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Anomaly score from which a row alerts, instead of the one that follows from the false alarms asked for.",
+    )
+    alert_direction: Literal["both", "up", "down"] = Field(
+        "both", description="Alert on values above (`up`) or below (`down`) the expected one only."
+    )
+    alert_min_change: Annotated[str | float, Field(union_mode="left_to_right")] | None = Field(
+        None, description="Smallest distance from the expected value that is worth an alert: a number, or a percentage such as `10%`."
+    )
+    alert_smooth_n: int = Field(
+        0, ge=0, le=1000, description="Rows of a trailing mean over the anomaly score (A) that is judged instead of it; 0 or 1: off."
+    )
     alert_snooze_n: int = Field(10, ge=0, description="Rows of a metric before and after an alert in which another one is snoozed.")
-    alert_max_age: PositiveDuration | None = Field(None, description="An alert whose point is older when detected is recorded as late and not sent; none: the larger of 24 hours and three steps of the metric.")
+    alert_max_age: PositiveDuration | None = Field(
+        None,
+        description="An alert whose point is older when detected is recorded as late, not sent; none: the larger of 24 hours and three steps.",
+    )
     alert_always: bool = Field(False, description="Send the newest point of each metric of a score run as an information.")
     alert_recent_n: int | None = Field(None, description="Accepted from Anomstack without effect: every row is judged once.")
-    alert_message_max_metrics: int = Field(20, ge=1, description="Metrics that a message shows in its table; those beyond it stand in a list.")
+    alert_message_max_metrics: int = Field(
+        20, ge=1, description="Metrics that a message shows in its table; those beyond it stand in a list."
+    )
     alert_include_metrics: Names = Field((), description="Metrics that may alert; none given means all.")
     alert_exclude_metrics: Names = Field((), description="Metrics that never alert.")
     delivery_max_age: PositiveDuration = Field(timedelta(days=3), description="A message that was not accepted for this long is given up.")
@@ -179,7 +218,9 @@ class PlotSpec(Section):
     """Which charts are published."""
 
     plot_cron_schedule: str = Field("0 * * * *", description="When to publish charts.")
-    plot_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the rows of the charts instead of the default one.")
+    plot_sql: str | None = Field(
+        None, description="Query (DuckDB dialect, translated) for the rows of the charts instead of the default one."
+    )
     plot_max_n: int = Field(300, ge=10, le=10_000, description="Newest rows of a metric that a chart shows.")
     plot_max_metrics: int = Field(10, ge=1, le=50, description="Charts of one artifact; those with the highest recent scores come first.")
     plot_method: Literal["markdown-svg", "markdown-png"] = Field("markdown-svg", description="How an artifact carries its charts.")

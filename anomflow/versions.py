@@ -68,7 +68,9 @@ def version_rows(batch: str, version: str, shards: Sequence[Published], facts: d
 
 def read_versions(rows: pl.DataFrame, as_of: datetime) -> list[Version]:
     """Return the versions whose checkpoint is not after ``as_of``, the newest first."""
-    usable = rows.filter(pl.col("checkpoint") <= as_of).sort(["checkpoint", "created", "version", "shard"], descending=[True, True, True, False])
+    usable = rows.filter(pl.col("checkpoint") <= as_of).sort(
+        ["checkpoint", "created", "version", "shard"], descending=[True, True, True, False]
+    )
     grouped = usable.group_by("version", maintain_order=True).agg("checkpoint", "shard", "object_name", "sha256")
     return [
         Version(row["version"], row["checkpoint"][0], tuple(map(ObjectRef, row["shard"], row["object_name"], row["sha256"])))

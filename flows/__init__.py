@@ -1,0 +1,1 @@
+"""One Prefect flow per job: the order of its steps, and nothing else."""

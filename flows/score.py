@@ -28,7 +28,9 @@ def score_stage(run: Run) -> Outcome:
     if run.spec.ingest.disable_ingest:
         judge_thresholds(run.target, found.awaiting)
     if pinned is None:
-        return finish(run, Outcome("score", {"points_waiting_for_a_model": found.awaiting.height}, notes=(*notes, "no model yet: run train")))
+        return finish(
+            run, Outcome("score", {"points_waiting_for_a_model": found.awaiting.height}, notes=(*notes, "no model yet: run train"))
+        )
     plan = plan_points(run.library, pinned, found)
     judged = judge_points(run.library, pinned, plan)
     if judged.scores.is_empty():

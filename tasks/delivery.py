@@ -126,7 +126,11 @@ def _build(outbox: Outbox, delivery: Delivery) -> Message:
     shown = alerts if told.is_empty() else told
     names = shown["metric_name"].unique(maintain_order=True).to_list()
     histories = build_histories(read_chart_rows(library, names), read_chart_alerts(library))
-    return build_message(MessageInput(delivery.message_id, library.batch.name, shown, histories, library.as_of, library.batch.spec.alert.alert_message_max_metrics))
+    return build_message(
+        MessageInput(
+            delivery.message_id, library.batch.name, shown, histories, library.as_of, library.batch.spec.alert.alert_message_max_metrics
+        )
+    )
 
 
 def _fail(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delivered:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -46,7 +46,7 @@ def effect(name: str, *, retries: int = 0) -> Callable[[Callable[P, R]], Callabl
             name=name,
             cache_policy=NO_CACHE,
             retries=retries,
-            retry_delay_seconds=[2, 10, 30][:retries] or None,
+            retry_delay_seconds=[2.0, 10.0, 30.0][:retries] or None,
             retry_jitter_factor=0.3 if retries else None,
             retry_condition_fn=is_transient,
         )
@@ -57,8 +57,8 @@ def effect(name: str, *, retries: int = 0) -> Callable[[Callable[P, R]], Callabl
         def call_or_task(*args: P.args, **kwargs: P.kwargs) -> R:
             if FlowRunContext.get() is None:
                 return function(*args, **kwargs)
-            result: R = run_call(_Call(functools.partial(function, *args, **kwargs)))
-            return result
+            # The task runs here and now, since the function is no coroutine.
+            return cast("R", run_call(_Call(functools.partial(function, *args, **kwargs))))
 
         return call_or_task
 

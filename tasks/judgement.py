@@ -40,7 +40,7 @@ def plan_points(library: Library, pinned: Pinned, found: Candidates) -> Planned:
     awaiting, left_out = _limit_first(library, found.awaiting)
     names = awaiting["metric_name"].unique().to_list()
     excluded = frozenset(name for name in names if not _is_scored(name, spec))
-    return Planned(build_plan(awaiting, excluded, _checkpoints(library, pinned)), found.rows, left_out)
+    return Planned(build_plan(awaiting, excluded, _checkpoints(pinned)), found.rows, left_out)
 
 
 def _limit_first(library: Library, awaiting: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -55,7 +55,7 @@ def _is_scored(name: str, spec: BatchSpec) -> bool:
     return is_trained(name, spec) and (not include or matches(name, include)) and not matches(name, exclude)
 
 
-def _checkpoints(library: Library, pinned: Pinned) -> Mapping[str, float]:
+def _checkpoints(pinned: Pinned) -> Mapping[str, float]:
     """Return up to when (epoch seconds) nothing is missing of each metric that a state knows."""
     states = {name: state.checkpoint for model in pinned.models.values() for name, state in model.states.items()}
     if pinned.features[0].freq is not None:

@@ -87,7 +87,12 @@ def publish_version(shelf: Shelf, draft: Draft) -> str:
     """Write the objects, then the rows that make them a version; return its name. Publishing the same again changes nothing."""
     shards = [_write_object(shelf, shard, model) for shard, model in sorted(draft.models.items())]
     version = version_name(shelf.spec.name, draft.checkpoint, [shard.ref for shard in shards])
-    facts = {"settings": draft.settings, "library_versions": json.dumps(library_versions()), "checkpoint": draft.checkpoint, "created": draft.created}
+    facts = {
+        "settings": draft.settings,
+        "library_versions": json.dumps(library_versions()),
+        "checkpoint": draft.checkpoint,
+        "created": draft.created,
+    }
     with shelf.warehouse.writing() as session:
         session.insert_missing(MODELS, shelf.table, version_rows(shelf.spec.name, version, shards, facts))
     return version

@@ -14,7 +14,7 @@ from anomflow.decisions.neighbours import Placement, place_candidates
 from anomflow.decisions.threshold import find_breaches
 from anomflow.frames import METRIC, OBSERVATIONS, SCORE, TABLES
 from anomflow.ingestion import POINT, Incoming, find_changes, metric_rows, score_keys
-from anomflow.ledger.alerts import Recording, record_judgements
+from anomflow.ledger.alerts import Recorded, record_judgements
 from tasks.effects import effect
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Written:
     changed: int
     unchanged: int
     dropped: int
-    breaches: Recording
+    breaches: Recorded
 
 
 @effect("write observations", retries=RETRIES)
@@ -118,14 +118,12 @@ def _judge_thresholds(session: Session, target: Target, rows: pl.DataFrame) -> J
 
 def _read_points(session: Session, target: Target, names: list[str]) -> pl.DataFrame:
     listed = ", ".join(session.literal(name) for name in names)
-    where = (
-        f"metric_batch = {session.literal(target.spec.name)} and metric_type = {session.literal(METRIC)} and metric_name in ({listed})"
-    )
+    where = f"metric_batch = {session.literal(target.spec.name)} and metric_type = {session.literal(METRIC)} and metric_name in ({listed})"
     return session.read_table(OBSERVATIONS, OBSERVATIONS.name(target.table_key), where).select(POINT)
 
 
 @effect("write scores", retries=RETRIES)
-def write_scores(target: Target, rows: pl.DataFrame, judgements: Sequence[Judgements]) -> list[Recording]:
+def write_scores(target: Target, rows: pl.DataFrame, judgements: Sequence[Judgements]) -> list[Recorded]:
     """Write score rows and record what was judged in one transaction: a row is judged when its alert is recorded, not before."""
     with target.warehouse.writing() as session:
         recorded = [record_judgements(session, target.table_key, judgement) for judgement in judgements]
@@ -134,7 +132,7 @@ def write_scores(target: Target, rows: pl.DataFrame, judgements: Sequence[Judgem
 
 
 @effect("judge thresholds", retries=RETRIES)
-def judge_thresholds(target: Target, rows: pl.DataFrame) -> Recording:
+def judge_thresholds(target: Target, rows: pl.DataFrame) -> Recorded:
     """Record threshold alerts of rows that others wrote into the table."""
     with target.warehouse.writing() as session:
         return record_judgements(session, target.table_key, _judge_thresholds(session, target, rows))

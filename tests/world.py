@@ -15,14 +15,14 @@ from typing import Any
 import duckdb
 import numpy as np
 import polars as pl
+
+from anomflow.batches import load_batch
 from flows.alert import alert_stage
 from flows.ingest import ingest_stage
 from flows.jobrun import Outcome, Request, Run, metrics_folder
 from flows.pipeline import pipeline_stages
 from flows.score import score_stage
 from flows.train import train_stage
-
-from anomflow.batches import load_batch
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -97,7 +97,10 @@ class World:
         self.sql(
             "create table if not exists source (metric_timestamp timestamptz, metric_name varchar, metric_value double)",
         )
-        self.sql("delete from source using rows r where source.metric_timestamp = r.metric_timestamp and source.metric_name = r.metric_name", rows=rows)
+        self.sql(
+            "delete from source using rows r where source.metric_timestamp = r.metric_timestamp and source.metric_name = r.metric_name",
+            rows=rows,
+        )
         self.sql("insert into source by name select * from rows", rows=rows)
 
     def open(self, as_of: datetime | None = None, *, send: bool = True, batch: str = "shop") -> Run:
@@ -119,6 +122,11 @@ class World:
 
     def alerts(self, **equal: object) -> pl.DataFrame:
         return self.table("_alerts").filter(**equal)
+
+    def status_at(self, hour: int, name: str = "orders") -> str:
+        """Return the state of the anomaly alert of a row."""
+        found = self.alerts(kind="anomaly", metric_name=name, metric_timestamp=START + HOUR * hour)
+        return str(found["status"].item())
 
     def uncovered(self, since: datetime) -> pl.DataFrame:
         """Return the rows from a time on that have not exactly one score of their present value."""

@@ -42,7 +42,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     ctx: typer.Context,
-    home: Annotated[Path, typer.Option(help="Folder for the demo's database, models, messages and report; emptied first.")] = Path(".anomflow/demo"),
+    home: Annotated[Path, typer.Option(help="Folder for the demo's database, models, messages and report; emptied first.")] = Path(
+        ".anomflow/demo"
+    ),
 ) -> None:
     """Replay real histories through the flows, judge this machine live, and show the alerts."""
     from cli.prefect_api import prefect_api  # noqa: PLC0415 - `--help` need not wait for it
@@ -83,7 +85,9 @@ def show_progress(*, quiet: bool) -> Any:
 
     @contextmanager
     def shown() -> Any:
-        with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True), disable=quiet) as bar:
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True), disable=quiet
+        ) as bar:
             task = bar.add_task("")
             yield lambda text: bar.update(task, description=text)
 

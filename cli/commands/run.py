@@ -23,8 +23,12 @@ def register(app: typer.Typer) -> None:
 def run(
     ctx: typer.Context,
     words: Annotated[list[str], typer.Argument(metavar="JOB... BATCH", help="The jobs, in the order to run them, then the batch.")],
-    as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Judge by this time (ISO 8601, UTC unless it has a zone), not by now.")] = None,
-    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given several times.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Judge by this time (ISO 8601, UTC unless it has a zone), not by now.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given several times.")
+    ] = None,
     send: Annotated[bool, typer.Option("--send", help="Let a run over a past time use every channel, not just file and console.")] = False,
 ) -> None:
     """Run jobs of a batch, one after the other: ingest, train, score, alert, plot, pipeline.
@@ -37,7 +41,9 @@ def run(
     moment = parse_time(as_of)
     check_batch(output, batch, overrides)
     with prefect_api(quiet=output.as_json):
-        states = [(job, run_job(job, batch=batch, as_of=moment, settings=overrides, metrics=str(output.metrics), send=send)) for job in jobs]
+        states = [
+            (job, run_job(job, batch=batch, as_of=moment, settings=overrides, metrics=str(output.metrics), send=send)) for job in jobs
+        ]
     if output.as_json:
         output.print_json({job: {"state": state.name, "message": state.message} for job, state in states})
     if any(not state.is_completed() for _, state in states):

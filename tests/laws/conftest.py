@@ -22,7 +22,13 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
         port = free.getsockname()[1]
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
-    for key, value in {"HOST": "127.0.0.1", "PORT": str(port), "SECURITY": "none", "SENDER": "a@example.org", "RECIPIENTS": "b@example.org"}.items():
+    for key, value in {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "SECURITY": "none",
+        "SENDER": "a@example.org",
+        "RECIPIENTS": "b@example.org",
+    }.items():
         monkeypatch.setenv(f"ANOMFLOW_EMAIL_{key}", value)
     yield box
     controller.stop()

@@ -25,7 +25,7 @@ def states(world):
 def test_mail_tells_what_the_ledger_knows(alarmed, mailbox, at):
     alarmed.run("alert", as_of=at(329))
     (mail,) = mailbox.mails
-    alert = alarmed.alerts(kind="anomaly").row(0, named=True)
+    (alert,) = alarmed.alerts(kind="anomaly", status="open").iter_rows(named=True)
     assert "orders" in mail["Subject"]
     assert alert["message_id"] in mail["Message-ID"]
     plain = mail.get_body(("plain",)).get_content()
@@ -52,7 +52,7 @@ def test_server_that_is_down_for_an_hour_gets_the_mail_once_and_the_file_is_not_
 
 def test_refused_for_good_fails_the_run_and_stays_in_the_ledger(alarmed, mailbox, at):
     mailbox.answers = ["550 no such user"]
-    with pytest.raises(RunError, match="given up.*email"):
+    with pytest.raises(RunError, match=r"given up.*email"):
         alarmed.run("alert", as_of=at(329))
     assert states(alarmed) == {"email": "given_up", "file": "sent"}
     alarmed.run("alert", as_of=at(330))

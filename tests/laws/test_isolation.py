@@ -15,8 +15,20 @@ HOSTILE = ["a'; drop table metrics; --", "a/b\n", 'quote"d', "{{ 7 * 7 }}", "<sc
 def test_hostile_and_odd_metrics_do_not_disturb_their_neighbours(world, mailbox, series, at):
     world.configure("alert_methods: [email]\n")
     flat = series("constant", 330).with_columns(metric_value=pl.lit(5.0))
-    huge = series("huge", 330, spikes=[327]).with_columns(pl.when(pl.col("metric_value") > 200).then(1e308).otherwise("metric_value").alias("metric_value"))
-    world.put(pl.concat([series("good", 330, spikes=[327]), flat, huge, series("three rows", 3), *(series(name, 330, spikes=[327], seed=9) for name in HOSTILE)]))
+    huge = series("huge", 330, spikes=[327]).with_columns(
+        pl.when(pl.col("metric_value") > 200).then(1e308).otherwise("metric_value").alias("metric_value")
+    )
+    world.put(
+        pl.concat(
+            [
+                series("good", 330, spikes=[327]),
+                flat,
+                huge,
+                series("three rows", 3),
+                *(series(name, 330, spikes=[327], seed=9) for name in HOSTILE),
+            ]
+        )
+    )
     outcomes = world.run("ingest", "train", "score", "alert", as_of=at(329))
 
     assert [outcome.failures for outcome in outcomes] == [{}, {}, {}, {}]
@@ -33,7 +45,7 @@ def test_half_written_file_beside_a_good_batch_leaves_it_alone(world, series, at
     bad.write_text("metric_batch: broken\ningest_sql: >\n  select 1\n tags: [unfinished\n")
     world.put(series("orders", 60))
     assert world.run("ingest", as_of=at(59))[0].counts["new"] == 60
-    with pytest.raises(SettingsError, match="broken.yaml:"):
+    with pytest.raises(SettingsError, match=r"broken\.yaml:\d+:"):
         world.run("ingest", batch="broken")
 
 
@@ -51,8 +63,8 @@ def test_age_limit_counts_from_the_point_to_its_detection(world, mailbox, series
     world.configure("alert_methods: [email]\nalert_max_age: 3h\n")
     world.put(series("orders", 330, spikes=[320]))
     world.run("ingest", "train", "score", "alert", as_of=at(320) + timedelta(hours=2))
-    assert world.alerts(kind="anomaly")["status"].to_list() == ["open"]
+    assert world.status_at(320, "orders") == "open"
     world.put(series("returns", 330, spikes=[320]))
     world.run("ingest", "train", "score", "alert", as_of=at(320) + timedelta(hours=4))
-    assert world.alerts(kind="anomaly", metric_name="returns")["status"].to_list() == ["late"]
+    assert world.status_at(320, "returns") == "late"
     assert len(mailbox.mails) == 1
