@@ -1,4 +1,5 @@
 """A real SMTP server on this machine that keeps what it receives, and fails as it is told."""
+# ruff: noqa: ARG002, N802 - aiosmtpd calls these methods, with its names and arguments
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class Received:
 
     @property
     def mail(self) -> EmailMessage:
-        return cast("EmailMessage", email.message_from_bytes(self.content, policy=default))
+        return email.message_from_bytes(self.content, policy=default)
 
 
 @dataclass
@@ -56,19 +57,19 @@ class MailReceiver:
     received: list[Received] = field(default_factory=list)
     release: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if self.sender_answer:
             return self.sender_answer
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802 - as above
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if address in self.refused:
             return self.refused[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.data_answers:
             return self.data_answers.pop(0)
         over_tls = server.transport is not None and server.transport.get_extra_info("ssl_object") is not None

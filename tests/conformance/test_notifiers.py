@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, write_certificate
 from message_samples import HOSTILE, make_hostile_message, make_message
+from pydantic import SecretStr
 
 from anomflow.errors import RetryableDeliveryError
 from blocks.notifiers.console import ConsoleNotifier
@@ -71,9 +72,9 @@ def build_mail_channel(port: int, certificate: Path) -> EmailNotifier:
         host="127.0.0.1",
         port=port,
         username=USER,
-        password=PASSWORD,
+        password=SecretStr(PASSWORD),
         sender=USER,
-        recipients="ops@example.com",
+        recipients=["ops@example.com"],
         ca_file=str(certificate),
         timeout_seconds=10,
     )

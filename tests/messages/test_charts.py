@@ -67,7 +67,7 @@ def test_odd_histories_give_a_picture_and_valid_xml(case: str) -> None:
     assert picture.width > 900
     assert picture.height > 500
     assert len(find_colours(render_png(chart, scale=1))) > 5
-    assert xml.dom.minidom.parseString(render_svg(chart)).documentElement.tagName == "svg"  # noqa: S318 - our own picture
+    assert xml.dom.minidom.parseString(render_svg(chart)).getElementsByTagName("svg")  # noqa: S318 - our own picture
 
 
 def test_equal_charts_give_equal_bytes() -> None:
@@ -144,7 +144,7 @@ def test_rows_arrive_in_any_order() -> None:
 
 def test_a_wide_expected_range_does_not_flatten_the_values() -> None:
     low, high = find_value_range(ODD["range far wider"])
-    assert (low, high) == (pytest.approx(-0.7), pytest.approx(3.7))
+    assert [low, high] == pytest.approx([-0.7, 3.7])
 
 
 def test_a_moment_far_away_does_not_squeeze_the_time_axis() -> None:

@@ -184,7 +184,7 @@ def test_a_wrong_password_is_refused_and_shown_nowhere(
     encrypted: MailReceiver, certificate: Path, message: Message, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel = build_login(encrypted.port, certificate, password="wrong-Pa55word")
-    with caplog.at_level(logging.DEBUG), pytest.raises(RefusedDeliveryError, match="535.*Check username and password") as caught:
+    with caplog.at_level(logging.DEBUG), pytest.raises(RefusedDeliveryError, match=r"535.*Check username and password") as caught:
         channel.send(message)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

@@ -57,7 +57,7 @@ def test_the_folder_lies_under_the_home_of_anomflow(tmp_path: Path, message: Mes
 
 def test_a_folder_that_takes_no_files_is_worth_another_attempt(tmp_path: Path, message: Message) -> None:
     (tmp_path / "messages").write_text("a file")
-    with pytest.raises(RetryableDeliveryError, match="messages: .*Make the folder writable"):
+    with pytest.raises(RetryableDeliveryError, match=r"messages: .*Make the folder writable"):
         FileNotifier(folder=str(tmp_path / "messages")).send(message)
     (tmp_path / "half" / NAMES[1]).mkdir(parents=True)
     with pytest.raises(RetryableDeliveryError):

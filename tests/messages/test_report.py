@@ -79,7 +79,6 @@ def test_a_browser_draws_every_chart_under_the_policy(tmp_path: Path) -> None:
     target.write_text(make_report(), encoding="utf-8")
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     options = [
-        "--run-all-compositor-stages-before-draw",
         "--window-size=1500,2500",
         "--virtual-time-budget=10000",
         "--dump-dom",
