@@ -51,17 +51,21 @@ class EmailNotifier(Block):
     _description: ClassVar[str] = "Sends Anomflow's messages over SMTP."
 
     host: str = Field(min_length=1, description="Host name of the SMTP server.")
-    port: int | None = Field(None, ge=1, le=65535, description="Port; none: 587 for starttls, 465 for ssl, 25 for none.")
-    security: Literal["starttls", "ssl", "none"] = Field("starttls", description="How the connection is encrypted.")
-    username: str | None = Field(None, description="User name; none: no login.")
-    password: SecretStr | None = Field(None, description="Password of the user.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="Port; none: 587 for starttls, 465 for ssl, 25 for none.")
+    security: Literal["starttls", "ssl", "none"] = Field(default="starttls", description="How the connection is encrypted.")
+    username: str | None = Field(default=None, description="User name; none: no login.")
+    password: SecretStr | None = Field(default=None, description="Password of the user.")
     sender: MailAddress = Field(description="Address that mails come from.")
     recipients: Annotated[list[MailAddress], BeforeValidator(_split)] = Field(
         min_length=1, description="Addresses that mails go to: a list, or one text with commas."
     )
-    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Time limit of one delivery, from connecting to the answer, in seconds.")
-    verify: bool = Field(True, description="Check the server's certificate.")
-    ca_file: str | None = Field(None, description="File (PEM) of authorities to check the certificate against; none: those of the system.")
+    timeout_seconds: float = Field(
+        default=30.0, gt=0, le=600, description="Time limit of one delivery, from connecting to the answer, in seconds."
+    )
+    verify: bool = Field(default=True, description="Check the server's certificate.")
+    ca_file: str | None = Field(
+        default=None, description="File (PEM) of authorities to check the certificate against; none: those of the system."
+    )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

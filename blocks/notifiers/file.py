@@ -32,7 +32,7 @@ class FileNotifier(Block):
     _block_type_slug: ClassVar[str] = "file"
     _description: ClassVar[str] = "Writes Anomflow's messages into a folder, as mails and as JSON."
 
-    folder: str | None = Field(None, description="Folder of the messages; none: messages/ under ANOMFLOW_HOME (.anomflow).")
+    folder: str | None = Field(default=None, description="Folder of the messages; none: messages/ under ANOMFLOW_HOME (.anomflow).")
 
     @property
     def send_seconds(self) -> float:

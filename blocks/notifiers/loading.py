@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from prefect.blocks.core import Block
+from pydantic import ValidationError
 
 import blocks.notifiers
 from anomflow.errors import Problem, SettingsError
@@ -52,6 +53,8 @@ def _load_block(name: str, kind: type[Block], block_name: str) -> Notifier:
     """Load a saved block through its class: by its name alone, Prefect would import every integration first."""
     try:
         channel: Notifier = kind.load(block_name)  # type: ignore[assignment]  # as above
+    except ValidationError:  # not chained: it quotes what is stored
+        raise _wrong(name, f"the saved block {name} does not fit its type any more. Save it again in Prefect.") from None
     except ValueError as error:
         raise _wrong(name, f"there is no saved block {name}. Save one in Prefect, or correct the name.") from error
     return channel

@@ -133,6 +133,8 @@ def _is_permanent(error: Exception) -> bool:
         return False  # a server in maintenance says so at the door
     if isinstance(error, smtplib.SMTPResponseException):
         return error.smtp_code >= _PERMANENT
+    if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
+        return False  # also a wrong certificate, though it is a ValueError: one that ran out will be renewed
     return isinstance(error, smtplib.SMTPNotSupportedError | ValueError)
 
 
