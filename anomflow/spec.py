@@ -199,7 +199,7 @@ class AlertSpec(Section):
     alert_snooze_n: int = Field(10, ge=0, description="Rows of a metric before and after an alert in which another one is snoozed.")
     alert_max_age: PositiveDuration | None = Field(
         None,
-        description="An alert whose point is older when detected is recorded as late, not sent; none: the larger of 24 hours and three steps.",
+        description="An alert whose point is older when detected is recorded as late, not sent; none: the larger of 24 hours and 3 steps.",
     )
     alert_always: bool = Field(False, description="Send the newest point of each metric of a score run as an information.")
     alert_recent_n: int | None = Field(None, description="Accepted from Anomstack without effect: every row is judged once.")
