@@ -16,7 +16,7 @@ POINT = ["metric_name", "metric_timestamp"]
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """Rows ready to be written: rounded, not after ``as_of``, not older than the retention.
+    """Rows ready to be written: rounded, and not older than the retention.
 
     ``outdated`` and ``future`` count the rows left out for their time.
     """
@@ -26,16 +26,21 @@ class Incoming:
     future: int
 
 
-def build_incoming(observations: pl.DataFrame, spec: BatchSpec, as_of: datetime) -> Incoming:
-    """Round the values and leave out rows after ``as_of`` (exclusive) and those that retention would drop again."""
+def build_incoming(observations: pl.DataFrame, spec: BatchSpec, as_of: datetime, *, keep_future: bool) -> Incoming:
+    """Round the values and leave out rows that retention would drop again and, unless they are kept, rows after ``as_of``.
+
+    A live run keeps them: a source whose clock is ahead may never return them again. They are judged when it is time.
+    A run over a past time leaves them to the run of their own time.
+    """
     oldest = as_of - timedelta(days=spec.ingest.delete_after_n_days)
     time = pl.col("metric_timestamp")
     value = pl.col("metric_value")
-    kept = observations.filter(time <= as_of, time >= oldest).with_columns(_rounded(value, spec.ingest.ingest_metric_rounding))
+    future = observations.filter(time > as_of) if not keep_future else observations.clear()
+    kept = observations.filter(time >= oldest, keep_future | (time <= as_of)).with_columns(_rounded(value, spec.ingest.ingest_metric_rounding))
     return Incoming(
         kept,
         outdated=observations.filter(time < oldest).height,
-        future=observations.filter(time > as_of).height,
+        future=future.height,
     )
 
 

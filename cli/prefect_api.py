@@ -16,6 +16,7 @@ def prefect_api(*, quiet: bool = False) -> Iterator[None]:
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_LEVEL,
+        PREFECT_SERVER_ANALYTICS_ENABLED,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
         temporary_settings,
@@ -25,7 +26,7 @@ def prefect_api(*, quiet: bool = False) -> Iterator[None]:
     updates: dict[Any, Any] = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
     restore: list[Any] = []
     if not is_reachable(PREFECT_API_URL.value()):
-        updates[PREFECT_SERVER_ALLOW_EPHEMERAL_MODE] = True
+        updates |= {PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True, PREFECT_SERVER_ANALYTICS_ENABLED: False}
         restore.append(PREFECT_API_URL)
     if quiet:
         updates[PREFECT_LOGGING_LEVEL] = "WARNING"

@@ -23,7 +23,8 @@ def ingest_stage(run: Run) -> Outcome:
         return skipped("ingest")
     prepare_tables(run.warehouse, run.spec.common.table_key)
     conformed = read_source(run.batch, run.source)
-    incoming = build_incoming(conformed.observations, run.spec, run.as_of)
+    run.catch_up()
+    incoming = build_incoming(conformed.observations, run.spec, run.as_of, keep_future=run.is_live)
     buckets = partial(feed_points, features=run.spec.features, timezone=run.spec.common.timezone)
     written = write_observations(run.target, incoming, buckets)
     counts = {

@@ -52,8 +52,9 @@ class Run:
         self.batch = batch
         self.home = home
         self.clock = clock
+        self.is_live = request.as_of is None
         self.as_of = (request.as_of or clock.now()).astimezone(UTC)
-        self.is_replay = request.as_of is not None and not request.send
+        self.is_replay = not self.is_live and not request.send
         self.run_id = uuid4().hex
         self.warehouse: Warehouse = load_warehouse(spec.common.db, home)
         self.source: Warehouse = load_warehouse(spec.ingest.ingest_db, home) if spec.ingest.ingest_db else self.warehouse
@@ -63,6 +64,11 @@ class Run:
     def spec(self) -> BatchSpec:
         """Return the batch's effective settings."""
         return self.batch.spec
+
+    def catch_up(self) -> None:
+        """Let a live run judge by the time that it is now: what a source measured meanwhile is not of the future."""
+        if self.is_live:
+            self.as_of = self.clock.now().astimezone(UTC)
 
     @property
     def target(self) -> Target:

@@ -23,6 +23,7 @@ def pipeline_stages(run: Run) -> list[Outcome]:
     if run.spec.is_disabled("pipeline"):
         return [skipped("pipeline")]
     outcomes = [ingest_stage(run)]
+    run.catch_up()
     if is_train_due(run.shelf, run.as_of):
         outcomes.append(train_stage(run))
     return [*outcomes, score_stage(run), alert_stage(run)]

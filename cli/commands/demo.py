@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from anomflow.protocols import Warehouse
 
 BATCHES: Final = Path(__file__).parents[2] / "metrics" / "examples" / "demo"
-# Batch, what it learns from before its first run, days between runs.
-HISTORIES: Final = (("waterflow", 3, 5), ("orders", 14, 7), ("seattle", 365, 122))
+# Batch, days that it learns from before its first run, days between runs.
+HISTORIES: Final = (("waterflow", 3, 7), ("orders", 14, 14), ("seattle", 365, 180))
+TRAIN_EVERY: Final = 4  # runs
 LIVE: Final = "machine"
+SHOWN: Final = 8  # alerts of a batch, the most surprising
+TITLES: Final = {
+    "waterflow": "waterflow: hourly flow in a water network, four documented faults",
+    "orders": "orders: a shop's orders by hour (invented), one outage of a payment provider",
+    "seattle": "seattle: four years of daily weather, no labels",
+    "machine": "machine: this machine, live",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,8 @@ def replay_batch(batch: str, learn_days: int, every_days: int, advance: Callable
     moments = list(replay.times(*read_span(warehouse, key, batch)))
     for number, moment in enumerate(moments, 1):
         advance(f"{batch}: as of {moment:%Y-%m-%d} ({number} of {len(moments)})")
-        run_jobs(replay.settings, ["train", "score", "alert"], batch, moment)
+        jobs = ["train", "score", "alert"] if number % TRAIN_EVERY == 1 else ["score", "alert"]
+        run_jobs(replay.settings, jobs, batch, moment)
     run_jobs(replay.settings, ["plot"], batch, moments[-1])
     return tell(batch, moments[-1], replay.settings)
 
@@ -175,38 +184,55 @@ def write_demo_report(home: Path, stories: Sequence[Story]) -> Path:
         for story in stories
     ]
     path = home / "report.html"
-    path.write_text(build_report(sections), encoding="utf-8")
+    path.write_text(build_report(sections, datetime.now(UTC).replace(microsecond=0)), encoding="utf-8")
     return path
 
 
 def print_stories(stories: Sequence[Story]) -> None:
-    """Print a table of the alerts that were told, each with its metric's course around it."""
+    """Print each batch's alerts that were told, with the metric's course around them."""
     from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
 
-    from anomflow.wording import render_number, render_range  # noqa: PLC0415
-
-    table = Table(title="Alerts that were sent", title_justify="left", header_style="bold")
-    for heading in ("when (UTC)", "batch", "metric", "value", "expected", "course around it"):
-        table.add_column(heading, no_wrap=True)
+    console = Console(soft_wrap=True, highlight=False)
     for story in stories:
-        for alert in story.alerts.filter(story.alerts["message_id"].is_not_null()).iter_rows(named=True):
-            expected = render_range(alert["expected_low"], alert["expected_high"]) or ""
-            course = draw_course(story.histories.get(alert["metric_name"]), alert["metric_timestamp"])
-            when = f"{alert['metric_timestamp']:%Y-%m-%d %H:%M}"
-            table.add_row(when, story.batch, alert["metric_name"], render_number(alert["metric_value"]), expected, course)
-    Console().print(table)
+        told = story.alerts.filter(story.alerts["message_id"].is_not_null())
+        console.print(f"\n[bold]{TITLES[story.batch]}[/bold]")
+        if told.is_empty():
+            console.print("  nothing to tell")
+            continue
+        shown = told.sort("surprise", descending=True, nulls_last=True).head(SHOWN).sort("metric_timestamp")
+        console.print(build_table(story, shown))
+        if told.height > shown.height:
+            console.print(f"  and {told.height - shown.height} less surprising ones: see the report")
+
+
+def build_table(story: Story, alerts: pl.DataFrame) -> Any:
+    """Build a table of alerts that fits a terminal of 80 columns."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from anomflow.wording import clean_text, render_number, render_range  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for heading in ("when (UTC)", "metric", "value", "expected", "course around it"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "value" else "left")
+    for alert in alerts.iter_rows(named=True):
+        course = draw_course(story.histories.get(alert["metric_name"]), alert["metric_timestamp"])
+        expected = render_range(alert["expected_low"], alert["expected_high"], 3) or ""
+        name = Text(clean_text(alert["metric_name"], 20))
+        table.add_row(f"{alert['metric_timestamp']:%Y-%m-%d %H:%M}", name, render_number(alert["metric_value"], 4), expected, course)
+    return table
 
 
 def draw_course(history: pl.DataFrame | None, moment: datetime) -> str:
-    """Draw the values around an alert, which is the last of the first two thirds."""
+    """Draw the values around an alert, which is the first of the last third."""
     from anomflow.sparkline import render_sparkline  # noqa: PLC0415
 
     if history is None:
         return ""
     index = int(history["metric_timestamp"].search_sorted(moment))
-    around = history["metric_value"].to_list()[max(0, index - 16) : index + 8]
-    return render_sparkline(around, width=24)
+    around = history["metric_value"].to_list()[max(0, index - 12) : index + 6]
+    return render_sparkline(around, width=18)
 
 
 def print_places(home: Path, report: Path) -> None:

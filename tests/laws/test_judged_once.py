@@ -8,6 +8,8 @@ from itertools import permutations
 import polars as pl
 import pytest
 
+from tests.world import STAGES
+
 WINDOW = timedelta(days=14)
 
 
@@ -70,3 +72,13 @@ def test_first_scoring_judges_the_newest_rows_only(world, series, at):
     assert scored.item() == 30
     assert world.uncovered(at(330) - WINDOW).is_empty()
     assert world.alerts(kind="anomaly").is_empty()
+
+
+def test_live_run_keeps_and_judges_what_its_source_measured_while_it_ran(world, series, at):
+    world.put(series("orders", 330, spikes=[325]))
+    world.clock.moment = at(324)
+    run = world.open()
+    world.clock.moment = at(325)
+    [STAGES[job](run) for job in ("ingest", "train", "score")]
+    assert world.status_at(325) == "open"
+    assert world.table().filter(metric_type="metric").height == 330
