@@ -36,7 +36,9 @@ def build_incoming(observations: pl.DataFrame, spec: BatchSpec, as_of: datetime,
     time = pl.col("metric_timestamp")
     value = pl.col("metric_value")
     future = observations.filter(time > as_of) if not keep_future else observations.clear()
-    kept = observations.filter(time >= oldest, keep_future | (time <= as_of)).with_columns(_rounded(value, spec.ingest.ingest_metric_rounding))
+    kept = observations.filter(time >= oldest, keep_future | (time <= as_of)).with_columns(
+        _rounded(value, spec.ingest.ingest_metric_rounding)
+    )
     return Incoming(
         kept,
         outdated=observations.filter(time < oldest).height,

@@ -8,11 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anomflow.frames import ALERTS, METRIC
+from anomflow.frames import METRIC
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from anomflow.protocols import Warehouse
 
 
@@ -56,10 +54,3 @@ def read_span(warehouse: Warehouse, table_key: str, batch: str) -> tuple[datetim
         )
     first, last = frame.row(0)
     return first.astimezone(UTC), last.astimezone(UTC)
-
-
-def read_alerts(warehouse: Warehouse, table_key: str, batch: str) -> pl.DataFrame:
-    """Return a batch's alerts, oldest first."""
-    with warehouse.reading() as session:
-        alerts = session.read_table(ALERTS, ALERTS.name(table_key), f"metric_batch = {session.literal(batch)}")
-    return alerts.sort("metric_timestamp", "metric_name")

@@ -12,7 +12,7 @@ import polars as pl
 from anomflow.decisions.candidate import THRESHOLD, Judgements
 from anomflow.decisions.neighbours import Placement, place_candidates
 from anomflow.decisions.threshold import find_breaches
-from anomflow.frames import METRIC, OBSERVATIONS, SCORE, TABLES
+from anomflow.frames import ALERTS, METRIC, OBSERVATIONS, SCORE, TABLES
 from anomflow.ingestion import POINT, Incoming, find_changes, metric_rows, score_keys
 from anomflow.ledger.alerts import Recorded, record_judgements
 from tasks.effects import effect
@@ -143,3 +143,11 @@ def drop_void_scores(target: Target, points: pl.DataFrame) -> int:
     """Drop the scores of points whose value is another one now, so that they are judged again."""
     with target.warehouse.writing() as session:
         return session.delete_keys(OBSERVATIONS, OBSERVATIONS.name(target.table_key), score_keys(points, target.spec.name))
+
+
+@effect("read alerts", retries=RETRIES)
+def read_alerts(target: Target) -> pl.DataFrame:
+    """Return all alerts of a batch in whatever state, oldest first."""
+    with target.warehouse.reading() as session:
+        alerts = session.read_table(ALERTS, ALERTS.name(target.table_key), f"metric_batch = {session.literal(target.spec.name)}")
+    return alerts.sort("metric_timestamp", "metric_name")

@@ -85,11 +85,14 @@ def test_every_message_tells_of_ledger_rows_and_has_a_picture_and_a_plain_part(d
 
 
 def test_every_row_that_was_ingested_was_judged(demo):
-    assert demo.rows("""
+    assert (
+        demo.rows("""
         select metric_batch, count(*) from metrics m where metric_type = 'metric' and metric_batch <> 'machine'
         and not exists (select 1 from metrics s where s.metric_type = 'score' and s.metric_batch = m.metric_batch
                         and s.metric_name = m.metric_name and s.metric_timestamp = m.metric_timestamp) group by all
-    """) == []
+    """)
+        == []
+    )
 
 
 def test_this_machine_was_measured_live(demo):
@@ -100,5 +103,5 @@ def test_this_machine_was_measured_live(demo):
 def test_the_report_holds_all_it_needs(demo):
     page = Path(demo.printed["report"]).read_text()
     assert "water_flow" in page
-    assert "http-equiv=\"Content-Security-Policy\"" in page
-    assert "src=\"http" not in page
+    assert 'http-equiv="Content-Security-Policy"' in page
+    assert 'src="http' not in page

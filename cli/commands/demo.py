@@ -6,8 +6,8 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from anomflow.protocols import Warehouse
+    from cli.stories import Story
 
 BATCHES: Final = Path(__file__).parents[2] / "metrics" / "examples" / "demo"
 # Batch, days that it learns from before its first run, days between runs.
@@ -34,15 +35,6 @@ TITLES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Story:
-    """What became of one batch: its alerts, its metrics' histories."""
-
-    batch: str
-    alerts: pl.DataFrame
-    histories: Mapping[str, pl.DataFrame]
-
-
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(demo)
@@ -56,8 +48,10 @@ def demo(
 ) -> None:
     """Replay real histories through the flows, judge this machine live, and show the alerts."""
     from cli.prefect_api import prefect_api  # noqa: PLC0415 - `--help` need not wait for it
+    from cli.stories import write_report  # noqa: PLC0415 - as above
 
     output: Output = ctx.obj
+    report = home / "report.html"
     empty_home(home)
     os.environ |= {"ANOMFLOW_HOME": str(home)}
     with ExitStack() as stack:
@@ -66,7 +60,7 @@ def demo(
         stack.enter_context(prefect_api(quiet=True))
         stories = [replay_batch(*history, advance) for history in HISTORIES] + [watch_machine(advance)]
         advance("writing the report")
-        report = write_demo_report(home, stories)
+        write_report(report, stories)
     if output.as_json:
         output.print_json({"home": home, "report": report, "alerts": [row for story in stories for row in story.alerts.to_dicts()]})
         return
@@ -126,7 +120,7 @@ def watch_machine(advance: Callable[[str], None]) -> Story:
     advance("machine: this machine, now")
     settings = {"disable_batch": "false"}
     run_jobs(settings, ["pipeline"], LIVE, None)
-    return tell(LIVE, datetime.now(UTC), settings)
+    return tell(LIVE, None, settings, "Measured live, once: too few rows for a score yet.")
 
 
 def run_jobs(settings: Mapping[str, str], jobs: Sequence[str], batch: str, moment: datetime | None) -> None:
@@ -155,37 +149,12 @@ def open_warehouse(batch: str) -> tuple[Warehouse, str]:
     return run.warehouse, run.spec.common.table_key
 
 
-def tell(batch: str, as_of: datetime, settings: Mapping[str, str]) -> Story:
+def tell(batch: str, as_of: datetime | None, settings: Mapping[str, str], remark: str = "") -> Story:
     """Read what became of a batch."""
-    from anomflow.histories import build_histories  # noqa: PLC0415
-    from cli.replay import read_alerts  # noqa: PLC0415
-    from flows.jobrun import Request, open_run  # noqa: PLC0415
-    from tasks.delivery import read_chart_alerts  # noqa: PLC0415
-    from tasks.history import read_chart_rows  # noqa: PLC0415
+    from cli.stories import read_story  # noqa: PLC0415
+    from flows.jobrun import Request  # noqa: PLC0415
 
-    run = open_run(Request(batch, as_of, {**settings, "plot_max_n": "3000"}, metrics=str(BATCHES)))
-    alerts = read_alerts(run.warehouse, run.spec.common.table_key, batch)
-    return Story(batch, alerts, build_histories(read_chart_rows(run.library, None), read_chart_alerts(run.library)))
-
-
-def write_demo_report(home: Path, stories: Sequence[Story]) -> Path:
-    """Write the page with all charts and alerts."""
-    from anomflow.charts import build_chart  # noqa: PLC0415
-    from anomflow.histories import rank_histories  # noqa: PLC0415
-    from anomflow.report import ReportSection, build_report  # noqa: PLC0415
-
-    sections = [
-        ReportSection(
-            story.batch,
-            [build_chart(name, story.histories[name]) for name in rank_histories(story.histories)],
-            story.alerts,
-            "Judged live: too few rows for a score yet." if story.batch == LIVE else "",
-        )
-        for story in stories
-    ]
-    path = home / "report.html"
-    path.write_text(build_report(sections, datetime.now(UTC).replace(microsecond=0)), encoding="utf-8")
-    return path
+    return replace(read_story(Request(batch, as_of, settings, metrics=str(BATCHES))), remark=remark)
 
 
 def print_stories(stories: Sequence[Story]) -> None:
