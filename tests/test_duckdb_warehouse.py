@@ -61,7 +61,7 @@ def test_what_a_killed_process_had_committed_is_read_and_what_it_had_not_is_not(
         "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('insert into numbers values (2)'); "
         "c.execute('begin'); c.execute('insert into numbers values (3)'); os._exit(9)"
     )
-    subprocess.run([sys.executable, "-c", script, str(warehouse.file)], check=False)  # noqa: S603 - our own program
+    subprocess.run([sys.executable, "-c", script, str(warehouse.file)], check=False)
     assert (warehouse.file.parent / "x.duckdb.wal").exists()
     with warehouse.reading() as session:
         assert session.read("select n from numbers")["n"].to_list() == [1, 2]

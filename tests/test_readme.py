@@ -54,7 +54,7 @@ def find_missing(expected: tuple[str, ...], output: str) -> str | None:
 
 def run_command(command: Command, folder: Path) -> None:
     shell = ["bash", "-c", command.text]  # a document's commands are the reader's shell's
-    done = subprocess.run(shell, cwd=folder, env=build_environment(folder), capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(shell, cwd=folder, env=build_environment(folder), capture_output=True, text=True, check=False)
     output = done.stdout + done.stderr
     assert done.returncode == command.code, f"$ {command.text}\n{output}"
     assert find_missing(command.expected, output) is None, f"$ {command.text}\n{output}"

@@ -73,7 +73,7 @@ def read_values(warehouse: FileWarehouse) -> list[tuple[object, ...]]:
 def holder(engine: Engine, warehouse: FileWarehouse) -> Iterator[subprocess.Popen[str]]:
     fill(warehouse, build_rows((DAY, "m", 1.0)))
     command = [sys.executable, "-c", engine.holder, str(warehouse.file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
@@ -364,7 +364,7 @@ def test_any_sequence_of_upserts_equals_a_dictionary(
 def test_two_processes_that_write_at_once_lose_no_committed_row(engine: Engine, warehouse: FileWarehouse) -> None:
     fill(warehouse, build_rows((DAY, "m", 0.0)))
     command = [sys.executable, "-m", "tests.conformance.writer", engine.kind, str(warehouse.file.parent), "x"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603 - our own program
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         for count in range(10):

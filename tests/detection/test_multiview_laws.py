@@ -165,7 +165,7 @@ print(sum(replay.stats.cache_misses.values()), len(replay.signatures), sha256(re
 def test_a_fresh_process_compiles_nothing_and_gets_the_same_bits(five_minutes: Any) -> None:
     seconds = 1.7e9 + 300.0 * np.arange(len(five_minutes))
     here, _ = DETECTOR.advance(None, seconds, five_minutes.values)
-    fresh = subprocess.run(  # noqa: S603 - our own code
+    fresh = subprocess.run(
         [sys.executable, "-c", FRESH],
         input=five_minutes.values.tobytes(),
         capture_output=True,
