@@ -44,8 +44,12 @@ class Heard(logging.Handler):
 
     @property
     def calls(self) -> Counter[str]:
-        """Count the requests by method and path, ids left out."""
-        found = [re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|https?://[^/]+", "", text.removeprefix("HTTP Request: ")) for text in self.requests]
+        """Count the requests by method and path, ids left out, and those that a busy server refused and the client repeats."""
+        found = [
+            re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|https?://[^/]+", "", text.removeprefix("HTTP Request: "))
+            for text in self.requests
+            if "503 " not in text
+        ]
         return Counter(found)
 
 

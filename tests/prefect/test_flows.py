@@ -130,7 +130,7 @@ def refusing(tmp_path, monkeypatch) -> Iterator[MailReceiver]:
 
 def read_run(run_id: UUID) -> str:
     """Return everything that the API tells about a flow run."""
-    APILogHandler.flush()
+    APILogHandler().flush()
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(run_id)
         logs = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id])))
@@ -149,7 +149,9 @@ def test_no_secret_is_told_by_a_run_whose_mail_server_refuses_the_login(flows, w
     assert "2 given up; email: email: 127.0.0.1" in state.message
     opened = world.open(at(329))
     notifier = opened.load_notifier("email/refused")
-    told = "\n".join([run, *heard.lines, *heard.requests, repr(opened), repr(vars(opened)), repr(notifier), str(world.table("_deliveries").rows())])
+    told = "\n".join(
+        [run, *heard.lines, *heard.requests, repr(opened), repr(vars(opened)), repr(notifier), str(world.table("_deliveries").rows())]
+    )
     assert "********" in told
     for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode(), base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()):
         assert secret not in told
