@@ -18,6 +18,7 @@ from mail_receiver import PASSWORD, USER, MailReceiver, run_receiver, write_cert
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
@@ -25,7 +26,7 @@ from anomflow.spec import JOBS
 from blocks.notifiers.email import EmailNotifier
 from blocks.warehouses.duckdb import DuckDBWarehouse
 from flows.jobrun import Outcome, Request, completed, finish, open_run
-from tests.prefect_runs import listen, read_artifacts
+from tests.prefect_runs import Heard, listen, read_artifacts
 from tests.world import at, series
 
 pytestmark = [
@@ -35,6 +36,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning"),  # the same: it knows STARTTLS only
 ]
 ROOT = Path(__file__).parents[2]
+SVG = "{http://www.w3.org/2000/svg}svg"
 HOSTILE = ["<script>alert(1)</script>", "![x](http://127.0.0.1/x)", "a|b\n| c", "`rm`"]
 LOAD = """
 import os, sys
@@ -48,7 +50,7 @@ for job in sys.argv[2:]:
 
 def test_every_flow_loads_by_its_entrypoint_in_a_process_that_started_elsewhere(tmp_path):
     command = [sys.executable, "-c", LOAD, str(ROOT), *JOBS]
-    loaded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
     assert loaded.stdout.split() == list(JOBS)
 
 
@@ -92,7 +94,7 @@ def end_score(failures: dict[str, str], worked: bool):
 
 
 def test_bad_metrics_beside_good_ones_complete_the_run_and_stand_in_one_artifact(world):
-    failures = {name: "ValueError: <b>no</b>" for name in HOSTILE} | {f"metric {n}": "bad" for n in range(1000)}
+    failures = dict.fromkeys(HOSTILE, "ValueError: <b>no</b>") | {f"metric {n}": "bad" for n in range(1000)}
     with listen() as heard:
         state = end_score(failures, worked=True, return_state=True)
     assert state.name == "Completed"
@@ -169,7 +171,7 @@ sys.stdin.read()
 def hold(database: Path) -> Iterator[subprocess.Popen[str]]:
     """Hold a database in another process, as a shell does, until its standard input is closed."""
     command = [sys.executable, "-c", HOLD, str(database)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
@@ -209,7 +211,7 @@ CHAIN = ("ingest", "train", "score", "alert", "plot")
 
 
 def test_requests_lines_and_task_runs_do_not_grow_with_metrics(flows, world):
-    def count(batch: str, metrics: int):
+    def count(batch: str, metrics: int) -> tuple[Heard, list[State]]:
         world.configure("train_min_n: 10\nalert_false_alarms_per_month: 20\n", batch=batch)
         path = world.folder / "metrics" / batch / f"{batch}.yaml"
         path.write_text(path.read_text().replace("table_key: metrics", f"table_key: {batch}").replace("source", f"source_{batch}"))
@@ -250,8 +252,8 @@ def test_charts_are_one_artifact_with_images_and_a_version_for_each_run(flows, w
         state = flows["plot"](batch="shop", as_of=at(59), settings={"plot_method": method}, return_state=True)
         assert state.message == "plot: 5 metrics, 5 charts"
     svg, png = (str(artifact.data) for artifact in read_artifacts("charts-shop")[before:])
-    assert {ET.fromstring(content).tag for kind, content in decode_images(svg)} == {"{http://www.w3.org/2000/svg}svg"}
-    assert {content[:8] for kind, content in decode_images(png)} == {b"\x89PNG\r\n\x1a\n"}
+    assert {ET.fromstring(content).tag for _, content in decode_images(svg)} == {SVG}  # noqa: S314 - what we drew
+    assert {content[:8] for _, content in decode_images(png)} == {b"\x89PNG\r\n\x1a\n"}
     for markdown in (svg, png):
         assert len(decode_images(markdown)) == 5
         assert len(markdown.encode()) <= 1_000_000
