@@ -124,11 +124,11 @@ class Outcome:
     def text(self) -> str:
         """Return the outcome as one line."""
         counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts.items() if count)
-        parts = [counted or "nothing to do", *self.notes]
+        parts = [*([counted] if counted else []), *self.notes]
         if self.failures:
             shown = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.failures.items())[:5])
             parts.append(f"{len(self.failures)} metrics failed ({shown})")
-        return f"{self.job}: {'; '.join(parts)}"
+        return f"{self.job}: {'; '.join(parts) or 'nothing to do'}"
 
 
 def finish(run: Run, outcome: Outcome) -> Outcome:

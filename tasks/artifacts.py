@@ -41,7 +41,7 @@ def publish_charts(batch: str, histories: Mapping[str, pl.DataFrame], method: st
     size = 0
     for name, history in histories.items():
         part = f"## {escape_markdown(name)}\n\n![{artifact_key(name) or 'chart'}]({_data_uri(name, history, method)})\n"
-        size += len(part)
+        size += len(part.encode()) + 1
         if size > MAX_BYTES:
             break
         parts.append(part)

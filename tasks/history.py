@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from anomflow.sql import Query
 
 RETRIES = 3
+
+# The columns of the jobs' queries, but for times.
+HISTORY: Final = {
+    "metric_name": pl.String,
+    "metric_type": pl.String,
+    "metric_value": pl.Float64,
+    "metadata": pl.String,
+    "score_metadata": pl.String,
+}
 
 # How rows become what a detector sees, and the time zone of buckets.
 Features = tuple[FeatureSpec, str]
@@ -45,10 +54,14 @@ class Library:
 
 
 def conform_history(frame: pl.DataFrame) -> pl.DataFrame:
-    """Cast times to UTC microseconds and values to floats, whatever type the engine has for them."""
+    """Cast times to UTC microseconds, values to floats and texts to text, whatever type the engine has for them.
+
+    SQLite has none for a column without a value.
+    """
     from anomflow.conform import conform_times  # noqa: PLC0415
 
-    return conform_times(frame, "UTC").with_columns(pl.col("metric_value").cast(pl.Float64) if "metric_value" in frame.columns else [])
+    types = {name: dtype for name, dtype in HISTORY.items() if name in frame.columns}
+    return conform_times(frame, "UTC").with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
 
 
 @effect("read history", retries=RETRIES)

@@ -3,8 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from prefect.filesystems import LocalFileSystem
-from prefect.testing.utilities import prefect_test_harness
 
 from anomflow.errors import MissingDependencyError, ModelError, WarehouseError
 from anomflow.frames import OBSERVATIONS
@@ -13,7 +11,6 @@ from blocks.stores.local import LocalModelStore
 from blocks.warehouses.duckdb import DuckDBWarehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -78,24 +75,3 @@ def test_a_path_that_is_no_file_is_refused_when_it_is_set(path: str) -> None:
 def test_a_missing_package_names_its_extra(tmp_path: Path) -> None:
     with pytest.raises(MissingDependencyError, match=r"pip install 'anomflow\[azure\]'"):
         load_store("azure-blob-storage-container/prod", tmp_path)
-
-
-@pytest.fixture(scope="module")
-def _api() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
-
-
-@pytest.mark.prefect
-@pytest.mark.usefixtures("_api")
-def test_saved_blocks_are_loaded_by_kind_and_name(tmp_path: Path) -> None:
-    DuckDBWarehouse(path=str(tmp_path / "prod.duckdb"), lock_timeout_seconds=5).save("prod")
-    LocalModelStore(folder=str(tmp_path / "m")).save("prod")
-    LocalFileSystem(basepath=str(tmp_path)).save("prod")
-    assert load_warehouse("duckdb/prod", tmp_path / "home").location == f"duckdb:{tmp_path / 'prod.duckdb'}"
-    assert load_store("local/prod", tmp_path / "home").location == f"local:{tmp_path / 'm'}"
-    store = load_store("local-file-system/prod", tmp_path / "home")
-    store.write("a", b"x")
-    assert (tmp_path / "models" / "a").read_bytes() == b"x"
-    with pytest.raises(WarehouseError, match="there is no block anomflow-duckdb-warehouse/other"):
-        load_warehouse("duckdb/other", tmp_path)
