@@ -282,22 +282,26 @@ def main() -> int:
     """Sabotage one law after the other, say what became of each, and fail where one was not caught."""
     start = time.monotonic()
     with ThreadPoolExecutor(PARALLEL) as pool:
-        healthy = pool.submit(_run_tests, None, sorted({mutant.test for mutant in MUTANTS}))
         verdicts = list(pool.map(_judge, MUTANTS))
-    for mutant, verdict in zip(MUTANTS, verdicts, strict=True):
-        print(f"{verdict:9} law {mutant.law}: {mutant.name} ({mutant.file})")
-    is_healthy = healthy.result() == 0
-    print("" if is_healthy else "BROKEN: the tests fail without any sabotage, so nothing above counts")
+        is_healthy = _run_tests(None, sorted({mutant.test for mutant in MUTANTS})) == 0
+    if not is_healthy:
+        print("BROKEN: the tests fail without any sabotage, so nothing above counts")
     caught = verdicts.count("caught")
     print(f"{caught} of {len(MUTANTS)} caught in {time.monotonic() - start:.0f} s")
     return int(not is_healthy or caught < len(MUTANTS))
 
 
 def _judge(mutant: Mutant) -> str:
+    verdict = _find_verdict(mutant)
+    print(f"{verdict:9} law {mutant.law}: {mutant.name} ({mutant.file})", flush=True)
+    return verdict
+
+
+def _find_verdict(mutant: Mutant) -> str:
     if (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) != 1:
         return "STALE"
     code = _run_tests(mutant, [mutant.test])
-    return {TESTS_FAILED: "caught", 0: "SURVIVED", None: "HUNG"}.get(code, f"ERROR {code}")
+    return "HUNG" if code is None else {TESTS_FAILED: "caught", 0: "SURVIVED"}.get(code, f"ERROR {code}")
 
 
 def _run_tests(mutant: Mutant | None, tests: list[str]) -> int | None:
