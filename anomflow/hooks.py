@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -72,21 +73,18 @@ def _run_child(request: str, seconds: float, hook: Hook) -> int:
         try:
             child.communicate(request, timeout=seconds)
         except subprocess.TimeoutExpired:
-            _kill_group(child)
             raise IngestError(
                 f"{hook.filename}:{hook.line}: {hook.function}() did not return within {seconds:g} s (ingest_timeout); it was stopped",
             ) from None
-        except BaseException:
+        finally:
             _kill_group(child)
-            raise
         return child.returncode
 
 
 def _kill_group(child: subprocess.Popen[str]) -> None:
-    try:
+    """End the child and all that it started, which may outlive it."""
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
     child.wait()
 
 
@@ -109,6 +107,14 @@ def _run_here(hook: Hook, folder: Path) -> None:
     rows.write_ipc(folder / ROWS_FILE)
 
 
+def _find_line(error: BaseException, hook: Hook) -> int:
+    """Return the innermost line of the user's file: what it calls may raise far away, in a library."""
+    lines = [place.lineno for place in traceback.extract_tb(error.__traceback__) if place.filename == hook.filename]
+    if isinstance(error, SyntaxError) and error.filename == hook.filename:
+        lines.append(error.lineno)
+    return next((line for line in reversed(lines) if line is not None), hook.line)
+
+
 def main() -> int:
     """Run the hook that standard input names and leave its rows, or its error, in the folder given."""
     request = json.loads(sys.stdin.read())
@@ -118,8 +124,7 @@ def main() -> int:
     except IngestError as error:
         (folder / ERROR_FILE).write_text(str(error), encoding="utf-8")
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is reported, SystemExit too
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"{place.filename}:{place.lineno}: {hook.function}() raised {type(error).__name__}: {error}"
+        text = f"{hook.filename}:{_find_line(error, hook)}: {hook.function}() raised {type(error).__name__}: {error}"
         (folder / ERROR_FILE).write_text(text, encoding="utf-8")
     return 0
 

@@ -21,6 +21,7 @@ from flows.alert import alert_stage
 from flows.ingest import ingest_stage
 from flows.jobrun import Outcome, Request, Run, metrics_folder
 from flows.pipeline import pipeline_stages
+from flows.plot import plot_stage
 from flows.score import score_stage
 from flows.train import train_stage
 
@@ -31,6 +32,7 @@ STAGES: dict[str, Callable[[Run], Any]] = {
     "train": train_stage,
     "score": score_stage,
     "alert": alert_stage,
+    "plot": plot_stage,
     "pipeline": pipeline_stages,
 }
 YAML = """\

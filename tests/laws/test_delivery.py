@@ -65,6 +65,17 @@ def test_past_times_go_to_local_channels_only(alarmed, mailbox, at):
     assert states(alarmed) == {"file": "sent"}
 
 
+def test_message_that_waits_is_cancelled_when_its_alerts_are_disproved(alarmed, mailbox, series, at):
+    from tasks.delivery import Outbox, group_alerts
+
+    run = alarmed.open(at(329))
+    group_alerts(Outbox(run.library, alarmed.clock, run.run_id, run.load_notifier), ("email",))
+    alarmed.put(series("orders", 330)[327:328])
+    alarmed.run("ingest", "score", "alert", as_of=at(329))
+    assert mailbox.mails == []
+    assert states(alarmed) == {"email": "cancelled"}
+
+
 def test_frozen_run_that_wakes_after_its_lease_repeats_the_message_under_the_same_id(alarmed, mailbox, at):
     from tasks.delivery import LEASE, Outbox, claim, deliver, group_alerts
 

@@ -57,3 +57,16 @@ def test_future_rows_are_invisible(world, series, at, freq):
     world.put(series("orders", 330))
     world.run("ingest", "train", "score", as_of=at(300))
     assert world.table()["metric_timestamp"].max() <= at(300)
+
+
+def test_new_settings_wait_for_a_model_that_was_made_with_them(world, series, at):
+    world.put(series("orders", 330 * 6, step=timedelta(minutes=10)))
+    world.run("ingest", "train", "score", as_of=at(300))
+    by_row = scores(world).height
+    world.configure("freq: 1h\n")
+    world.run("ingest", "score", as_of=at(310))
+    assert scores(world).height == by_row + 60
+    world.run("ingest", "train", "score", as_of=at(320))
+    assert scores(world).filter(pl.col("metric_timestamp") > at(310))["metric_timestamp"].to_list() == [
+        at(hour) - timedelta(seconds=1) for hour in range(311, 320)
+    ]

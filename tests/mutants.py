@@ -1,0 +1,338 @@
+"""One-line sabotages of the laws of DESIGN 3, each with the test that must fail because of it; run by ``make mutants``.
+
+Each is applied to a copy of the checkout of its own, where only its test runs. The list cannot rot: ``tests/test_mutants.py``
+fails where a sabotage no longer fits the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PARALLEL = 2
+SECONDS = 300
+TESTS_FAILED = 1  # pytest's exit code; another one (nothing collected, no import) proves nothing
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A sabotage: the law that it breaks, what it does, the line's text before and after, the test that notices."""
+
+    law: int
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTANTS = (
+    Mutant(
+        1,
+        "a score counts whatever value it judged",
+        "anomflow/judging.py",
+        'return ~(pl.col("judged").fill_null(value=False) & same)',
+        'return ~pl.col("judged").fill_null(value=False)',
+        "tests/laws/test_idempotence.py::test_correction_by_other_hands_heals",
+    ),
+    Mutant(
+        1,
+        "a late row is replayed from the state that is past it",
+        "anomflow/judging.py",
+        "if metric not in checkpoints or first <= checkpoints[metric])",
+        "if metric not in checkpoints)",
+        "tests/laws/test_judged_once.py::test_late_row_is_judged_and_its_neighbours_keep_their_scores",
+    ),
+    Mutant(
+        1,
+        "rows that are excluded or not finite get no score row",
+        "tasks/judgement.py",
+        "nulls = [null_scores(plan.null_rows), ",
+        "nulls = [null_scores(plan.null_rows.clear()), ",
+        "tests/laws/test_judged_once.py::test_rows_that_cannot_be_scored_are_counted_with_their_reason",
+    ),
+    Mutant(
+        1,
+        "a first scoring judges the oldest rows",
+        "anomflow/judging.py",
+        'rank("ordinal", descending=True)',
+        'rank("ordinal", descending=False)',
+        "tests/laws/test_judged_once.py::test_first_scoring_judges_the_newest_rows_only",
+    ),
+    Mutant(
+        1,
+        "an alert snoozes what lies outside of its window",
+        "anomflow/decisions/snooze.py",
+        "other.metric_timestamp >= candidate.snooze_from",
+        "other.metric_timestamp <= candidate.snooze_from",
+        "tests/ledger/test_snooze_rule.py",
+    ),
+    Mutant(
+        2,
+        "ingest keeps the score of a value that it changes",
+        "tasks/warehouse.py",
+        "score_keys(buckets(void), spec.name)",
+        "score_keys(buckets(void.clear()), spec.name)",
+        "tests/laws/test_idempotence.py::test_corrected_value_is_judged_again_and_its_alert_resolved",
+    ),
+    Mutant(
+        2,
+        "a disproved alert stays open",
+        "anomflow/ledger/plan.py",
+        "disproved = [alert for key, alert in known.judged.items() if key not in cases]",
+        "disproved = [alert for key, alert in known.judged.items() if key in cases]",
+        "tests/laws/test_idempotence.py::test_correction_before_delivery_cancels_the_message",
+    ),
+    Mutant(
+        2,
+        "a message is sent though all its alerts were disproved",
+        "tasks/delivery.py",
+        "if _cancel(outbox, delivery):",
+        "if _cancel(outbox, delivery) and not delivery:",
+        "tests/laws/test_delivery.py::test_message_that_waits_is_cancelled_when_its_alerts_are_disproved",
+    ),
+    Mutant(
+        2,
+        "duplicates of a key are all written",
+        "anomflow/conform.py",
+        '.unique(subset=OBSERVATIONS.key, keep="last", maintain_order=True)',
+        ".unique(maintain_order=True)",
+        "tests/test_conform.py",
+    ),
+    Mutant(
+        3,
+        "marked sent before it is sent",
+        "tasks/delivery.py",
+        "outbox.load_notifier(delivery.channel).send(_build(outbox, delivery))",
+        "_mark_sent(outbox, delivery), outbox.load_notifier(delivery.channel).send(_build(outbox, delivery))",
+        "tests/laws/test_delivery.py::test_server_that_is_down_for_an_hour_gets_the_mail_once_and_the_file_is_not_written_again",
+    ),
+    Mutant(
+        3,
+        "a claim takes what another run holds",
+        "anomflow/ledger/deliveries.py",
+        'Guard.EXPIRED: deliveries.compare("claimed_until", "<", claim.now)',
+        "Guard.EXPIRED: session.literal(value=True)",
+        "tests/laws/test_delivery.py::test_frozen_run_that_wakes_after_its_lease_repeats_the_message_under_the_same_id",
+    ),
+    Mutant(
+        3,
+        "a run that lost its lease sends nevertheless",
+        "tasks/delivery.py",
+        "if not _renew(outbox, delivery):",
+        "if not _renew(outbox, delivery) and not delivery:",
+        "tests/laws/test_delivery.py::test_frozen_run_that_wakes_after_its_lease_repeats_the_message_under_the_same_id",
+    ),
+    Mutant(
+        3,
+        "giving up ends the run well",
+        "flows/alert.py",
+        "worked=not given_up",
+        "worked=True",
+        "tests/laws/test_delivery.py::test_refused_for_good_fails_the_run_and_stays_in_the_ledger",
+    ),
+    Mutant(
+        3,
+        "a score is written whether or not its alert could be recorded",
+        "tasks/warehouse.py",
+        "session.upsert(OBSERVATIONS, OBSERVATIONS.name(target.table_key), rows)",
+        "session.upsert(OBSERVATIONS, OBSERVATIONS.name(target.table_key), rows.filter(pl.col('metric_value').is_null()))",
+        "tests/laws/test_idempotence.py::test_corrected_value_is_judged_again_and_its_alert_resolved",
+    ),
+    Mutant(
+        4,
+        "one metric that cannot be scored ends the run",
+        "anomflow/scoring.py",
+        "except Exception as error:",
+        "except KeyError as error:",
+        "tests/detection/test_scoring.py::test_one_bad_metric_is_named_and_stops_no_other",
+    ),
+    Mutant(
+        4,
+        "one metric that cannot be fitted ends the run",
+        "anomflow/fitting.py",
+        "except Exception as error:",
+        "except KeyError as error:",
+        "tests/detection/test_fitting.py::test_one_bad_metric_stops_no_other",
+    ),
+    Mutant(
+        4,
+        "a neighbour's wrong file stops a batch",
+        "anomflow/batches/loading.py",
+        "results = [_build(draft, scan) for draft in drafts]",
+        "results = [_build(draft, scan) for draft in (*drafts, *scan.drafts)]",
+        "tests/laws/test_isolation.py::test_half_written_file_beside_a_good_batch_leaves_it_alone",
+    ),
+    Mutant(
+        5,
+        "a bucket is judged while it is open",
+        "anomflow/series.py",
+        "rows.filter(bucket_ends(time, features, timezone)",
+        "rows.filter(bucket_starts(time, features, timezone)",
+        "tests/laws/test_features.py::test_open_bucket_is_not_scored",
+    ),
+    Mutant(
+        5,
+        "rows after as_of are seen",
+        "anomflow/ingestion.py",
+        "kept = observations.filter(time <= as_of, time >= oldest)",
+        "kept = observations.filter(time >= oldest)",
+        "tests/laws/test_features.py::test_future_rows_are_invisible",
+    ),
+    Mutant(
+        5,
+        "scores are made with the settings of now, not those of the model",
+        "flows/score.py",
+        "features = pinned.features if pinned else",
+        "features = pinned.features if pinned and not pinned else",
+        "tests/laws/test_features.py::test_new_settings_wait_for_a_model_that_was_made_with_them",
+    ),
+    Mutant(
+        6,
+        "an unknown key is a silent default",
+        "anomflow/batches/validation.py",
+        'yield layer.problem((key,), f"{key} is not a setting.{hint}")',
+        'yield layer.problem((key,), f"{key} is not a setting.{hint}", warning=True)',
+        "tests/laws/test_settings_law.py",
+    ),
+    Mutant(
+        6,
+        "two files share one batch name",
+        "anomflow/batches/loading.py",
+        "if other is not draft and other.document.readable]",
+        "if other is draft and other.document.readable is None]",
+        "tests/settings/test_loading.py::test_two_files_with_one_name_are_told_about_each_other",
+    ),
+    Mutant(
+        7,
+        "a log line for each metric that fails",
+        "flows/jobrun.py",
+        'log_line(f"{run.batch.spec.name} {outcome.text}")',
+        "[log_line(line) for line in (outcome.text, *outcome.failures)]",
+        "tests/laws/test_run_record.py",
+    ),
+    Mutant(
+        7,
+        "a failed metric is not told of",
+        "flows/jobrun.py",
+        "if self.failures:",
+        "if self.failures and not self.counts:",
+        "tests/laws/test_run_record.py",
+    ),
+    Mutant(
+        8,
+        "a model is parsed before its checksum is verified",
+        "anomflow/models.py",
+        "if object_name(content) != sha256:",
+        'if object_name(content) == "":',
+        "tests/detection/test_models.py::test_bytes_that_were_not_published_are_refused",
+    ),
+    Mutant(
+        8,
+        "text from data reaches a mail as HTML",
+        "anomflow/messages.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/laws/test_isolation.py::test_hostile_and_odd_metrics_do_not_disturb_their_neighbours",
+    ),
+    Mutant(
+        8,
+        "a password stands in a repr",
+        "blocks/notifiers/smtp.py",
+        "password: str = field(repr=False)",
+        "password: str",
+        "tests/messages/test_email_notifier.py",
+    ),
+    Mutant(
+        8,
+        "a quote in a name ends the SQL text",
+        "blocks/warehouses/relational.py",
+        """return "'" + value.replace("'", "''") + "'\"""",
+        """return "'" + value + "'\"""",
+        "tests/laws/test_isolation.py::test_hostile_and_odd_metrics_do_not_disturb_their_neighbours",
+    ),
+    Mutant(
+        9,
+        "no alert is too old to be told",
+        "anomflow/decisions/snooze.py",
+        "return as_of - candidate.metric_timestamp > candidate.max_age",
+        "return as_of is None",
+        "tests/laws/test_isolation.py::test_first_run_over_a_long_history_sends_nothing_old",
+    ),
+    Mutant(
+        9,
+        "the age limit of a batch is ignored",
+        "anomflow/decisions/candidate.py",
+        "return given or max(DAY,",
+        "return max(DAY,",
+        "tests/laws/test_isolation.py::test_age_limit_counts_from_the_point_to_its_detection",
+    ),
+)
+
+
+def main() -> int:
+    """Sabotage one law after the other, say what became of each, and fail where one was not caught."""
+    start = time.monotonic()
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        verdicts = list(pool.map(_judge, MUTANTS))
+        is_healthy = _run_tests(None, sorted({mutant.test for mutant in MUTANTS})) == 0
+    if not is_healthy:
+        print("BROKEN: the tests fail without any sabotage, so nothing above counts")
+    caught = verdicts.count("caught")
+    print(f"{caught} of {len(MUTANTS)} caught in {time.monotonic() - start:.0f} s")
+    return int(not is_healthy or caught < len(MUTANTS))
+
+
+def _judge(mutant: Mutant) -> str:
+    verdict = _find_verdict(mutant)
+    print(f"{verdict:9} law {mutant.law}: {mutant.name} ({mutant.file})", flush=True)
+    return verdict
+
+
+def _find_verdict(mutant: Mutant) -> str:
+    if (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) != 1:
+        return "STALE"
+    code = _run_tests(mutant, [mutant.test])
+    return "HUNG" if code is None else {TESTS_FAILED: "caught", 0: "SURVIVED"}.get(code, f"ERROR {code}")
+
+
+def _run_tests(mutant: Mutant | None, tests: list[str]) -> int | None:
+    """Return pytest's exit code over tests in a copy of the checkout, sabotaged or as it is; None where it did not end."""
+    with tempfile.TemporaryDirectory(prefix="anomflow-mutant-") as folder:
+        copy = Path(folder)
+        _copy_checkout(copy)
+        if mutant is not None:
+            path = copy / mutant.file
+            path.write_text(path.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", *tests]
+        environment = {**os.environ, "PYTHONPATH": folder}
+        try:
+            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603 - our tests
+        except subprocess.TimeoutExpired:
+            return None
+    return done.returncode
+
+
+def _copy_checkout(target: Path) -> None:
+    """Copy what git knows or would, with times, so that compiled modules and kernels (copied too) stay valid."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")  # noqa: S603 - fixed words
+    files = [name for name in names if name and (ROOT / name).is_file()]
+    for name in files:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+    for folder in {Path(name).parent / "__pycache__" for name in files}:
+        if (ROOT / folder).is_dir():
+            shutil.copytree(ROOT / folder, target / folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
