@@ -61,7 +61,10 @@ def init(
     batch: Annotated[str, typer.Argument(metavar="BATCH", help="Name of the new batch.")],
     python: Annotated[bool, typer.Option("--python", help="Ingest by a Python function instead of a SQL query.")] = False,
 ) -> None:
-    """Make the files of a new batch in the metrics folder; nothing that exists is overwritten."""
+    """Make the files of a new batch in the metrics folder; nothing that exists is overwritten.
+
+    Example: anomflow init sales --python
+    """
     from anomflow.batches import load_batch  # noqa: PLC0415 - `--help` need not wait for it
 
     output: Output = ctx.obj

@@ -26,7 +26,10 @@ def validate(
     batches: Annotated[list[str] | None, typer.Argument(metavar="[BATCH]...", help="Batches to check; none given means all.")] = None,
     sets: Sets = None,
 ) -> None:
-    """Check the settings of all batches (or of some) and report everything that is wrong with them."""
+    """Check the settings of all batches (or of some) and report everything that is wrong with them.
+
+    Example: anomflow validate sales --set train_min_n=50
+    """
     from anomflow.batches import load_batches  # noqa: PLC0415 - `--help` need not wait for it
 
     output: Output = ctx.obj
@@ -69,7 +72,10 @@ def show(
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value came from.")] = False,
     sets: Sets = None,
 ) -> None:
-    """Print the effective settings of a batch as YAML."""
+    """Print the effective settings of a batch as YAML.
+
+    Example: anomflow show sales --origin
+    """
     from anomflow.batches import load_batch  # noqa: PLC0415 - `--help` need not wait for it
 
     output: Output = ctx.obj
