@@ -26,6 +26,8 @@ EMBEDDED: Final[Mapping[str, str]] = {
     "local": "ANOMFLOW_MODELS_PATH",
 }
 
+LOCAL_FOLDER: Final = "local://"  # before the path of a folder of models
+
 # Filesystem blocks by slug: module, class, the extra that installs them. Loading through the class takes 0.06 s; by slug
 # alone Prefect first imports every installed collection, 7 s.
 _FILESYSTEMS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -57,7 +59,8 @@ def load_warehouse(ref: str, home: Path) -> Warehouse:
 def load_store(ref: str, home: Path) -> ModelStore:
     """Load a model store by name.
 
-    ``local`` is the folder ``models`` of ``home``, or where ``ANOMFLOW_MODELS_PATH`` says; ``local/block-name`` a saved block.
+    ``local`` is the folder ``models`` of ``home``, or where ``ANOMFLOW_MODELS_PATH`` says; ``local://PATH`` the folder PATH;
+    ``local/block-name`` a saved block.
     The slug of a filesystem block of Prefect stores in the folder ``models`` of it: ``s3-bucket/block-name``.
 
     Raises:
@@ -66,6 +69,9 @@ def load_store(ref: str, home: Path) -> ModelStore:
     """
     kind, name = _split(ref)
     kinds = find_kinds(stores)
+    folder = ref.strip().removeprefix(LOCAL_FOLDER)
+    if folder not in ("", ref.strip()):
+        return cast("ModelStore", kinds["local"](folder=folder))
     if name is None and kind in EMBEDDED and kind in kinds:
         return cast("ModelStore", _build_embedded(kinds[kind], "folder", home))
     if kind in kinds:

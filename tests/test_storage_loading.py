@@ -55,6 +55,12 @@ def test_models_lie_in_home_or_where_the_environment_says(tmp_path: Path, monkey
     assert load_store("local", tmp_path / "home").location == f"local:{tmp_path / 'elsewhere'}"
 
 
+def test_models_lie_in_the_folder_that_a_batch_names(tmp_path: Path) -> None:
+    load_store(f"local://{tmp_path / 'shared'}", tmp_path / "home").write("a", b"x")
+    assert (tmp_path / "shared" / "a").read_bytes() == b"x"
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize("ref", ["duckbd", "", "md:prod", "postgres/prod"])
 def test_an_unknown_warehouse_is_an_error_that_lists_the_kinds(ref: str, tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match=r"is no warehouse; known kinds: duckdb, sqlite"):
