@@ -249,7 +249,7 @@ MUTANTS = (
         "blocks/notifiers/smtp.py",
         "password: str = field(repr=False)",
         "password: str",
-        "tests/messages/test_email_notifier.py",
+        "tests/laws/test_delivery.py::test_a_server_never_shows_its_password",
     ),
     Mutant(
         8,
