@@ -140,8 +140,8 @@ MUTANTS = (
         "tests/laws/test_delivery.py::test_refused_for_good_fails_the_run_and_stays_in_the_ledger",
     ),
     Mutant(
-        3,
-        "a score is written whether or not its alert could be recorded",
+        1,
+        "a judged point gets no score row",
         "tasks/warehouse.py",
         "session.upsert(OBSERVATIONS, OBSERVATIONS.name(target.table_key), rows)",
         "session.upsert(OBSERVATIONS, OBSERVATIONS.name(target.table_key), rows.filter(pl.col('metric_value').is_null()))",
@@ -249,7 +249,7 @@ MUTANTS = (
         "blocks/notifiers/smtp.py",
         "password: str = field(repr=False)",
         "password: str",
-        "tests/messages/test_email_notifier.py",
+        "tests/laws/test_delivery.py::test_a_server_never_shows_its_password",
     ),
     Mutant(
         8,

@@ -90,3 +90,11 @@ def test_frozen_run_that_wakes_after_its_lease_repeats_the_message_under_the_sam
     late = deliver(outbox, held)
     assert late.state == "lost"
     assert len(mailbox.mails) == 1
+
+
+def test_a_server_never_shows_its_password():
+    from blocks.notifiers.smtp import Server
+
+    server = Server("mail.example.org", 25, "none", "ann", "sesame", timeout_seconds=1, verify=True, ca_file=None)
+    assert "ann" in repr(server)
+    assert "sesame" not in repr(server)

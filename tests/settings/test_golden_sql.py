@@ -109,7 +109,7 @@ def _hour(moment: str | datetime) -> int:
     return int(moment[11:13]) if isinstance(moment, str) else moment.astimezone(UTC).hour
 
 
-OURS = '{"value": 1}'
+OURS = '{"value":1,"model":"m"}'
 ROWS: list[tuple[Any, ...]] = [
     (5, "sales", "b", "metric", 5.0, None),
     (4, "sales", "b", "metric", 4.0, None),
@@ -118,7 +118,7 @@ ROWS: list[tuple[Any, ...]] = [
     (2, "sales", "b", "metric", None, None),
     (2, "sales", "b", "score", 0.1, OURS),
     (3, "sales", "b", "score", 0.1, ""),
-    (4, "sales", "b", "score", 0.1, '{"old": 1}'),
+    (4, "sales", "b", "score", 0.1, '{"value":0,"model":"old"}'),
     (4, "sales", "b", "score", 0.2, OURS),
     (6, "sales", "b", "metric", 6.0, None),
     (0, "sales", "b", "metric", 0.0, None),
@@ -172,7 +172,7 @@ def test_with_the_checkpoint_at_the_start_score_reads_the_whole_window(dialect: 
 def test_scores_are_ours_and_the_newest_of_a_time_is_last(dialect: str) -> None:
     found = _run(dialect, ROWS, _build("scores", dialect, since=_at(2)))
 
-    assert [tuple(row.values()) for row in found] == [("b", 2, OURS), ("b", 4, '{"old": 1}'), ("b", 4, OURS)]
+    assert [tuple(row.values()) for row in found] == [("b", 2, OURS), ("b", 4, '{"value":0,"model":"old"}'), ("b", 4, OURS)]
     assert tuple(found[0]) == REQUIRED_COLUMNS["scores"]
 
 

@@ -15,6 +15,6 @@ from (
         metric_batch = {{ batch }}
         and metric_type = 'score'
         and metric_timestamp >= {{ since }}
-        and metadata like '{"%'
+        and metadata like '{"value":%,"model":"%'
 ) as scores
 order by metric_name, metric_timestamp, row_order

@@ -15,7 +15,7 @@ FROM (
     metric_batch = 'sales'
     AND metric_type = 'score'
     AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
-    AND metadata LIKE '{"%'
+    AND metadata LIKE '{"value":%,"model":"%'
 ) AS scores
 ORDER BY
   metric_name NULLS LAST,

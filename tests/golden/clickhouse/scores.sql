@@ -15,7 +15,7 @@ FROM (
     metric_batch = 'sales'
     AND metric_type = 'score'
     AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
-    AND metadata LIKE '{"%'
+    AND metadata LIKE '{"value":%,"model":"%'
 ) AS scores
 ORDER BY
   metric_name,

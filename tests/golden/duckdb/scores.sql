@@ -15,6 +15,6 @@ from (
         metric_batch = 'sales'
         and metric_type = 'score'
         and metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-        and metadata like '{"%'
+        and metadata like '{"value":%,"model":"%'
 ) as scores
 order by metric_name, metric_timestamp, row_order

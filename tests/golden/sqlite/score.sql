@@ -1,6 +1,6 @@
 /* The rows that may need a score, from since to until (both inclusive): all after the checkpoint, and those before it */
 /* that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours */
-/* (its metadata is no JSON object) counts as none; of several scores of a row the newest counts. (nullif: ClickHouse joins */
+/* (its metadata does not name value and model) counts as none; of several scores of a row the newest counts. (nullif: ClickHouse joins */
 /* an empty text where there is no row.) */
 SELECT
   observations.metric_name,
@@ -33,7 +33,7 @@ LEFT JOIN (
     AND metric_type = 'score'
     AND metric_timestamp >= '2024-01-01 01:00:00.000000'
     AND metric_timestamp <= '2024-01-01 05:00:00.000000'
-    AND metadata LIKE '{"%'
+    AND metadata LIKE '{"value":%,"model":"%'
 ) AS scores
   ON observations.metric_name = scores.metric_name
   AND observations.metric_timestamp = scores.metric_timestamp
