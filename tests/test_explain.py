@@ -26,7 +26,9 @@ SCORE = {
 
 
 def alerts(*rows: Mapping[str, object]) -> pl.DataFrame:
-    return pl.DataFrame([{**dict.fromkeys(ALERTS.columns), "kind": "anomaly", "reason": "why", **row} for row in rows], schema=ALERTS.columns)
+    return pl.DataFrame(
+        [{**dict.fromkeys(ALERTS.columns), "kind": "anomaly", "reason": "why", **row} for row in rows], schema=ALERTS.columns
+    )
 
 
 def deliveries(*rows: Mapping[str, object]) -> pl.DataFrame:
@@ -39,24 +41,25 @@ def said(
     told: pl.DataFrame | None = None,
     sent: pl.DataFrame | None = None,
 ) -> dict[str, str]:
-    return dict(
-        explain(Evidence(value, True, score, alerts() if told is None else told, deliveries() if sent is None else sent))  # noqa: FBT003
-    )
+    return dict(explain(Evidence(value, True, score, alerts() if told is None else told, deliveries() if sent is None else sent)))
 
 
 def test_a_point_that_is_not_there_is_said_so():
-    lines = explain(Evidence(None, False, None, alerts(), deliveries()))  # noqa: FBT003
+    lines = explain(Evidence(None, False, None, alerts(), deliveries()))
     assert lines == [("value", "no such row: not ingested, or another timestamp")]
 
 
 def test_a_bucket_without_a_row_of_its_own_is_explained_by_its_score():
-    lines = dict(explain(Evidence(None, False, SCORE, alerts(), deliveries())))  # noqa: FBT003
+    lines = dict(explain(Evidence(None, False, SCORE, alerts(), deliveries())))
     assert lines["value"] == "none"
     assert lines["judged value"] == "300.0"
 
 
 def test_a_point_that_alerted_is_told_with_range_views_threshold_and_delivery():
-    lines = said(told=alerts({"status": "open", "message_id": "m"}), sent=deliveries({"channel": "email", "state": "sent", "attempts": 2, "sent_at": NOW}))
+    lines = said(
+        told=alerts({"status": "open", "message_id": "m"}),
+        sent=deliveries({"channel": "email", "state": "sent", "attempts": 2, "sent_at": NOW}),
+    )
     assert lines["value"] == "300"
     assert lines["expected"] == "90 to 110"
     assert lines["surprise"] == "4.00 (about 1 in 10,000 points)"

@@ -1,7 +1,8 @@
 /* The rows that may need a score, from since to until (both inclusive): all after the checkpoint, and those before it */
 /* that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours */
-/* (its metadata does not name value and model) counts as none; of several scores of a row the newest counts. (nullif: ClickHouse joins */
-/* an empty text where there is no row.) */
+/* (its metadata does not name value and model) counts as none; of several scores of a row the newest counts. Up to the checkpoint, */
+/* where most rows lie, only whether there is a score is looked at. (nullif, coalesce: ClickHouse joins an empty text or */
+/* zero where there is no row.) */
 SELECT
   observations.metric_name,
   observations.metric_timestamp,
@@ -31,16 +32,31 @@ LEFT JOIN (
   WHERE
     metric_batch = 'sales'
     AND metric_type = 'score'
-    AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
+    AND metric_timestamp > toDateTime64('2024-01-01 03:00:00.000000', 6, 'UTC')
     AND metric_timestamp <= toDateTime64('2024-01-01 05:00:00.000000', 6, 'UTC')
     AND metadata LIKE '{"value":%,"model":"%'
 ) AS scores
   ON observations.metric_name = scores.metric_name
   AND observations.metric_timestamp = scores.metric_timestamp
   AND scores.recency = 1
+LEFT JOIN (
+  SELECT
+    metric_name,
+    metric_timestamp,
+    1 AS is_scored
+  FROM `metrics`
+  WHERE
+    metric_batch = 'sales'
+    AND metric_type = 'score'
+    AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
+    AND metric_timestamp <= toDateTime64('2024-01-01 03:00:00.000000', 6, 'UTC')
+    AND metadata LIKE '{"value":%,"model":"%'
+) AS earlier
+  ON observations.metric_name = earlier.metric_name
+  AND observations.metric_timestamp = earlier.metric_timestamp
 WHERE
   observations.metric_timestamp > toDateTime64('2024-01-01 03:00:00.000000', 6, 'UTC')
-  OR nullIf(scores.metadata, '') IS NULL
+  OR COALESCE(earlier.is_scored, 0) = 0
 ORDER BY
   observations.metric_name,
   observations.metric_timestamp,

@@ -1,7 +1,8 @@
 -- The rows that may need a score, from since to until (both inclusive): all after the checkpoint, and those before it
 -- that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours
--- (its metadata does not name value and model) counts as none; of several scores of a row the newest counts. (nullif: ClickHouse joins
--- an empty text where there is no row.)
+-- (its metadata does not name value and model) counts as none; of several scores of a row the newest counts. Up to the checkpoint,
+-- where most rows lie, only whether there is a score is looked at. (nullif, coalesce: ClickHouse joins an empty text or
+-- zero where there is no row.)
 select
     observations.metric_name,
     observations.metric_timestamp,
@@ -31,14 +32,29 @@ left join (
     where
         metric_batch = 'sales'
         and metric_type = 'score'
-        and metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
+        and metric_timestamp > TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
         and metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
         and metadata like '{"value":%,"model":"%'
 ) as scores
     on observations.metric_name = scores.metric_name
     and observations.metric_timestamp = scores.metric_timestamp
     and scores.recency = 1
+left join (
+    select
+        metric_name,
+        metric_timestamp,
+        1 as is_scored
+    from "metrics"
+    where
+        metric_batch = 'sales'
+        and metric_type = 'score'
+        and metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
+        and metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+        and metadata like '{"value":%,"model":"%'
+) as earlier
+    on observations.metric_name = earlier.metric_name
+    and observations.metric_timestamp = earlier.metric_timestamp
 where
     observations.metric_timestamp > TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
-    or nullif(scores.metadata, '') is null
+    or coalesce(earlier.is_scored, 0) = 0
 order by observations.metric_name, observations.metric_timestamp, observations.row_order
