@@ -315,7 +315,7 @@ def _run_tests(mutant: Mutant | None, tests: list[str]) -> int | None:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", *tests]
         environment = {**os.environ, "PYTHONPATH": folder}
         try:
-            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS, check=False)  # noqa: S603 - our tests
+            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
             return None
     return done.returncode
@@ -324,7 +324,7 @@ def _run_tests(mutant: Mutant | None, tests: list[str]) -> int | None:
 def _copy_checkout(target: Path) -> None:
     """Copy what git knows or would, with times, so that compiled modules and kernels (copied too) stay valid."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")  # noqa: S603 - fixed words
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     files = [name for name in names if name and (ROOT / name).is_file()]
     for name in files:
         (target / name).parent.mkdir(parents=True, exist_ok=True)

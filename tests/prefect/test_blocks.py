@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 def test_one_command_registers_every_type_of_block():
     command = [sys.executable, "-m", "prefect", "block", "register", "-m", "blocks"]
     environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
-    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
     ours = {"anomflow-duckdb-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store", "console", "email", "file"}

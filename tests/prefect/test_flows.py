@@ -50,7 +50,7 @@ for job in sys.argv[2:]:
 
 def test_every_flow_loads_by_its_entrypoint_in_a_process_that_started_elsewhere(tmp_path):
     command = [sys.executable, "-c", LOAD, str(ROOT), *JOBS]
-    loaded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
+    loaded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == list(JOBS)
 
 
@@ -171,7 +171,7 @@ sys.stdin.read()
 def hold(database: Path) -> Iterator[subprocess.Popen[str]]:
     """Hold a database in another process, as a shell does, until its standard input is closed."""
     command = [sys.executable, "-c", HOLD, str(database)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process

@@ -123,7 +123,7 @@ def serve_gate(gate: Gate) -> Iterator[int]:
 def start(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command of Prefect; it and what it started are ended by their ids."""
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own program
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *command], env=environment, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
         )
         try:
