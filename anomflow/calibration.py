@@ -58,6 +58,7 @@ def anomaly_score(anomaly: ArrayLike) -> Floats:
 
 
 def anomaly_from_score(score: ArrayLike) -> Floats:
-    """Return the A of a stored score below 1."""
-    anomaly: Floats = -np.log1p(-np.asarray(score, np.float64)) / _RATE
+    """Return the A of a stored score: infinity for 1, which rounding makes of very high ones."""
+    with np.errstate(divide="ignore"):
+        anomaly: Floats = -np.log1p(-np.asarray(score, np.float64)) / _RATE
     return anomaly

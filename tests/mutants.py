@@ -183,7 +183,7 @@ MUTANTS = (
         5,
         "rows after as_of are seen",
         "anomflow/ingestion.py",
-        "kept = observations.filter(time <= as_of, time >= oldest)",
+        "kept = observations.filter(time >= oldest, keep_future | (time <= as_of))",
         "kept = observations.filter(time >= oldest)",
         "tests/laws/test_features.py::test_future_rows_are_invisible",
     ),

@@ -30,7 +30,7 @@ def settings(**ingest: object) -> BatchSpec:
     [(4, 1.00004, 1.0), (0, 2.6, 3.0), (-2, 1249.0, 1200.0), (4, 1e308, 1e308), (12, -(2.0**60), -(2.0**60)), (4, None, None)],
 )
 def test_values_are_rounded_and_huge_ones_survive(decimals: int, given: float | None, kept: float | None):
-    incoming = build_incoming(points(("a", NOW, given)), settings(ingest_metric_rounding=decimals), NOW)
+    incoming = build_incoming(points(("a", NOW, given)), settings(ingest_metric_rounding=decimals), NOW, keep_future=False)
     assert incoming.rows["metric_value"].to_list() == [kept]
 
 
@@ -38,9 +38,12 @@ def test_rows_after_as_of_and_beyond_retention_are_left_out_and_counted():
     rows = points(
         ("a", NOW + timedelta(microseconds=1), 1.0), ("a", NOW, 2.0), ("a", NOW - timedelta(days=7), 3.0), ("a", NOW - 8 * 24 * HOUR, 4.0)
     )
-    incoming = build_incoming(rows, settings(delete_after_n_days=7), NOW)
+    incoming = build_incoming(rows, settings(delete_after_n_days=7), NOW, keep_future=False)
     assert incoming.rows["metric_value"].to_list() == [2.0, 3.0]
     assert (incoming.future, incoming.outdated) == (1, 1)
+    live = build_incoming(rows, settings(delete_after_n_days=7), NOW, keep_future=True)
+    assert live.rows["metric_value"].to_list() == [1.0, 2.0, 3.0]
+    assert (live.future, live.outdated) == (0, 1)
 
 
 def test_only_new_and_changed_rows_are_written():
