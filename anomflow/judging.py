@@ -19,6 +19,10 @@ EXCLUDED = "excluded"
 BEFORE_START = "before_start"
 
 
+# What the metadata of our scores looks like to SQL's like.
+OURS = '{"value":%,"model":"%'
+
+
 def read_judged(metadata: pl.Expr) -> list[pl.Expr]:
     """Return what a score row's metadata says: ``judged_value`` and ``judged`` (whether a score of ours stands there)."""
     return [
@@ -42,6 +46,16 @@ def find_awaiting(points: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     """
     ours = scores.select(*POINT, *read_judged(pl.col("metadata"))).unique(POINT, keep="last")
     return points.join(ours, on=POINT, how="left").filter(is_awaiting()).select(*POINT, "metric_value")
+
+
+def find_orphans(scores: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
+    """Return the scored points whose row is gone, as far back as the history of their metric reaches.
+
+    An orphan would make up for a late row where rows and scores are only counted.
+    """
+    first = history.group_by("metric_name").agg(pl.col("metric_timestamp").min().alias("first"))
+    known = scores.join(first, on="metric_name").filter(pl.col("metric_timestamp") >= pl.col("first"))
+    return known.join(history.select(POINT), on=POINT, how="anti").select(POINT)
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,3 +82,16 @@ def test_live_run_keeps_and_judges_what_its_source_measured_while_it_ran(world, 
     [STAGES[job](run) for job in ("ingest", "train", "score")]
     assert world.status_at(325) == "open"
     assert world.table().filter(metric_type="metric").height == 330
+
+
+def test_late_row_is_judged_though_others_took_one_of_its_metric_away(world, series, at):
+    rows = series("orders", 330)
+    world.put(rows.filter(pl.col("metric_timestamp") != rows["metric_timestamp"][310]))
+    world.run("ingest", "train", "score", as_of=at(320))
+    world.sql(
+        f"delete from metrics where metric_type = 'metric' and metric_timestamp = timestamptz '{rows['metric_timestamp'][300].isoformat()}'"
+    )
+    world.put(rows[310:311])
+    world.sql(f"delete from source where metric_timestamp = timestamptz '{rows['metric_timestamp'][300].isoformat()}'")
+    world.run("ingest", "train", "score", as_of=at(321))
+    assert world.uncovered(at(321) - WINDOW).is_empty()
