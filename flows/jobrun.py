@@ -15,6 +15,7 @@ from prefect.states import Completed
 from anomflow.batches import Batch, load_batch
 from anomflow.errors import RunError
 from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
+from blocks.home import find_home
 from blocks.loading import load_store, load_warehouse
 from blocks.notifiers.loading import load_notifier
 from tasks.artifacts import publish_failures
@@ -47,7 +48,7 @@ class Run:
     """An opened batch: its settings and connections, the time it judges by, the clock of its claims."""
 
     def __init__(self, batch: Batch, request: Request, clock: Clock) -> None:
-        home = Path(os.environ.get("ANOMFLOW_HOME", ".anomflow"))
+        home = find_home()
         spec = batch.spec
         self.batch = batch
         self.home = home

@@ -40,7 +40,7 @@ Features = tuple[FeatureSpec, str]
 
 @dataclass(frozen=True)
 class Library:
-    """A batch's rows in its warehouse, and the folder of its templates; ``as_of`` bounds what is read (inclusive)."""
+    """A batch's rows in its warehouse; ``as_of`` bounds what is read (inclusive)."""
 
     warehouse: Warehouse
     batch: Batch

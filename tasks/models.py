@@ -18,6 +18,8 @@ from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read
 from tasks.effects import effect
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from anomflow.protocols import ModelStore, Session, Warehouse
     from anomflow.spec import BatchSpec, FeatureSpec
 
@@ -26,11 +28,10 @@ RETRIES = 3
 
 @dataclass(frozen=True)
 class Pinned:
-    """The version that a run uses, whole; ``notes`` say which newer ones could not be used and why."""
+    """The version that a run uses, whole."""
 
     version: Version
     models: Mapping[int, FittedModel]
-    notes: tuple[str, ...]
 
     @property
     def features(self) -> tuple[FeatureSpec, str]:
@@ -51,16 +52,16 @@ class Shelf:
         """Return the name of the table of versions."""
         return MODELS.name(self.spec.common.table_key)
 
-    def mine(self, session: Session) -> str:
-        """Return the SQL condition of this batch's rows."""
-        return f"metric_batch = {session.literal(self.spec.name)}"
+    def read_rows(self, session: Session) -> pl.DataFrame:
+        """Return the rows of this batch's versions."""
+        return session.read_table(MODELS, self.table, f"metric_batch = {session.literal(self.spec.name)}")
 
 
 @effect("pin model", retries=RETRIES)
 def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str, ...]]:
     """Load the newest version that is whole, whose rows are not after ``as_of``; None and the reasons where there is none."""
     with shelf.warehouse.reading() as session:
-        rows = session.read_table(MODELS, shelf.table, shelf.mine(session))
+        rows = shelf.read_rows(session)
     notes: list[str] = []
     for version in read_versions(rows, as_of):
         try:
@@ -68,7 +69,7 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue
-        return Pinned(version, models, tuple(notes)), tuple(notes)
+        return Pinned(version, models), tuple(notes)
     return None, tuple(notes)
 
 
@@ -110,7 +111,7 @@ def _write_object(shelf: Shelf, shard: int, model: FittedModel) -> Published:
 def drop_old_versions(shelf: Shelf) -> int:
     """Remove the versions beyond those kept: rows first, so that no row names an object that is gone."""
     with shelf.warehouse.writing() as session:
-        rows = session.read_table(MODELS, shelf.table, shelf.mine(session))
+        rows = shelf.read_rows(session)
         keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
         if keys.height:
             session.delete_keys(MODELS, shelf.table, keys)
@@ -129,7 +130,7 @@ def is_train_due(shelf: Shelf, as_of: datetime) -> bool:
     if shelf.spec.is_disabled("train"):
         return False
     with shelf.warehouse.reading() as session:
-        versions = read_versions(session.read_table(MODELS, shelf.table, shelf.mine(session)), as_of)
+        versions = read_versions(shelf.read_rows(session), as_of)
     if not versions:
         return True
     zone = ZoneInfo(shelf.spec.common.timezone)

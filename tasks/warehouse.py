@@ -34,13 +34,6 @@ def prepare_tables(warehouse: Warehouse, table_key: str) -> None:
             session.ensure_table(table, table.name(table_key))
 
 
-@effect("read", retries=RETRIES)
-def read_frames(warehouse: Warehouse, *queries: Callable[[Session], pl.DataFrame]) -> list[pl.DataFrame]:
-    """Run queries in one session, so that they see the same rows."""
-    with warehouse.reading() as session:
-        return [query(session) for query in queries]
-
-
 @dataclass(frozen=True)
 class Target:
     """Where rows are written: the warehouse, the table key, the batch's settings, the time that judges."""

@@ -50,12 +50,11 @@ def explain(
 def read_evidence(run: Run, metric: str, moment: datetime) -> Evidence:
     """Read all rows that speak of a point."""
     from anomflow.explain import Evidence, read_score  # noqa: PLC0415 - as above
-    from anomflow.frames import ALERTS, DELIVERIES, OBSERVATIONS, TABLES  # noqa: PLC0415 - as above
+    from anomflow.frames import ALERTS, DELIVERIES, OBSERVATIONS  # noqa: PLC0415 - as above
+    from tasks.warehouse import prepare_tables  # noqa: PLC0415 - as above
 
     key = run.spec.common.table_key
-    with run.warehouse.writing() as session:
-        for table in TABLES:
-            session.ensure_table(table, table.name(key))
+    prepare_tables(run.warehouse, key)
     with run.warehouse.reading() as session:
         point = (
             f"metric_batch = {session.literal(run.spec.name)} and metric_name = {session.literal(metric)}"
