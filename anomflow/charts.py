@@ -84,7 +84,7 @@ def render_png(chart: Chart, scale: float = 1.5) -> bytes:
     reduced = Image.fromarray(_find_nearest(np.asarray(picture), palette))
     reduced.putpalette(palette.astype(np.uint8).tobytes())
     target = io.BytesIO()
-    reduced.save(target, "PNG", optimize=True)
+    reduced.save(target, "PNG", compress_level=6)
     return target.getvalue()
 
 

@@ -91,3 +91,32 @@ def test_an_empty_file_is_no_database_and_is_left_alone(tmp_path: Path) -> None:
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["x.duckdb"]
+
+
+def test_a_query_that_needs_more_memory_than_readers_get_is_answered_all_the_same(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.reading() as session:
+        rows = session.read("select n, repeat(n::varchar, 10) as filler from range(2000000) as t(n) order by hash(n), n limit 1500000")
+        assert rows.height == 1_500_000
+        assert session.read("select n from numbers")["n"].to_list() == [1]
+        with pytest.raises(WarehouseError, match="read-only"):
+            session.read("insert into numbers values (3)")
+
+
+def test_rows_come_and_go_without_the_weight_of_pandas_and_pyarrow(warehouse: DuckDBWarehouse) -> None:
+    script = (
+        "import sys, datetime, polars as pl\n"
+        "from anomflow.frames import OBSERVATIONS\n"
+        "from blocks.warehouses.duckdb import DuckDBWarehouse\n"
+        f"warehouse = DuckDBWarehouse(path={str(warehouse.file)!r})\n"
+        "moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)\n"
+        "row = {'metric_timestamp': [moment], 'metric_batch': ['b'], 'metric_name': ['n'], 'metric_type': ['metric'],"
+        " 'metric_value': [1.0], 'metadata': [None]}\n"
+        "with warehouse.writing() as session:\n"
+        "    session.ensure_table(OBSERVATIONS, 'metrics')\n"
+        "    session.upsert(OBSERVATIONS, 'metrics', pl.DataFrame(row, schema=OBSERVATIONS.columns))\n"
+        "with warehouse.reading() as session:\n"
+        "    assert session.read('select * from metrics').height == 1\n"
+        "print(sorted({'pandas', 'pyarrow'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

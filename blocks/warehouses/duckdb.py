@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _STAGE: Final = "anomflow_stage"
+
+# DuckDB keeps the pages that a query went through as long as it may use memory. A reader keeps few of them, and a query
+# that needs more, for itself, is run again without a limit.
+_FRUGAL: Final = {"memory_limit": "64MB", "temp_directory": ""}
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 
 
@@ -51,9 +55,16 @@ class DuckDBSession(RelationalSession):
     def __init__(self, connection: DuckDBPyConnection, location: str, *, writable: bool) -> None:
         super().__init__(location, writable=writable)
         self.connection = connection
+        self._generous: dict[str, str] = {}
 
     def begin(self) -> None:
         self._run("set TimeZone = 'UTC'")
+        if not self.writable:
+            self._generous = {name: str(self._run(f"select current_setting('{name}')").fetchall()[0][0]) for name in _FRUGAL}
+            self._set(_FRUGAL)
+        self._begin()
+
+    def _begin(self) -> None:
         # Read only by statement too, since the connection may share an instance that writes.
         self._run("begin transaction" if self.writable else "begin transaction read only")
 
@@ -64,6 +75,15 @@ class DuckDBSession(RelationalSession):
         # DuckDB ends a transaction by itself on some errors.
         with contextlib.suppress(WarehouseError):
             self._run("rollback")
+
+    def _set(self, values: Mapping[str, str]) -> None:
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        for name, value in values.items():
+            # An instance that is shared may use more already, and then keeps what it has.
+            with contextlib.suppress(duckdb.Error):
+                # A value, since RESET was seen to leave the smaller limit in force (1.5.6).
+                self.connection.execute(f"set {name} = {self.literal(value)}")
 
     def _run(self, sql: str) -> DuckDBPyConnection:
         with self._explaining():
@@ -80,17 +100,32 @@ class DuckDBSession(RelationalSession):
             raise WarehouseError(describe_refusal(self.location, str(error))) from error
 
     def _fetch(self, sql: str) -> pl.DataFrame:
-        result = self._run(sql)
-        columns = [(str(name), str(kind)) for name, kind, *_ in result.description or ()]
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        with self._explaining():
+            try:
+                return self._collect(sql)
+            except duckdb.OutOfMemoryException:
+                if self.writable:
+                    raise
+            # The error ended the transaction. A new one sees the same rows: who reads keeps writers out of the file.
+            self.connection.rollback()
+            self._set(self._generous)
+            self._begin()
+            return self._collect(sql)
+
+    def _collect(self, sql: str) -> pl.DataFrame:
+        relation = self.connection.sql(sql)
+        if relation is None:  # a statement without rows
+            return pl.DataFrame()
         # polars panics on the one and the driver renames the other without a word.
-        if intervals := [name for name, kind in columns if "INTERVAL" in kind]:
+        if intervals := [name for name, kind in zip(relation.columns, relation.types, strict=True) if "INTERVAL" in str(kind)]:
             raise WarehouseError(
                 f"{self.location}: column {', '.join(intervals)} is an interval, which cannot be read; cast it in the query"
             )
-        if len({name for name, _ in columns}) < len(columns):
+        if len(set(relation.columns)) < len(relation.columns):
             raise WarehouseError(f"{self.location}: a column name has more than one occurrence in the query; give each its own")
-        with self._explaining():
-            return result.pl()
+        return pl.DataFrame(relation)  # by its Arrow stream: pl() would import pyarrow, 40 MB
 
     def _change(self, sql: str) -> int:
         result = self._run(sql)
@@ -101,13 +136,17 @@ class DuckDBSession(RelationalSession):
 
     @contextmanager
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
+        stream = f"{_STAGE}_stream"
         with self._explaining():
-            self.connection.register(_STAGE, rows)
+            # A stream is read once. A frame itself could be read often, but imports pyarrow and pandas, 130 MB.
+            self.connection.register(stream, rows.__arrow_c_stream__(None))
+            self.connection.execute(f"create or replace temp table {_STAGE} as select * from {stream}")
+            self.connection.unregister(stream)
         try:
             yield self.identifier(_STAGE)
         finally:
             with contextlib.suppress(Exception):  # an aborted transaction refuses it, and ends with the connection
-                self.connection.unregister(_STAGE)
+                self.connection.execute(f"drop table {_STAGE}")
 
     def _time_literal(self, moment: datetime) -> str:
         # Without a zone, which our sessions read as UTC: a zoned one does not compare with the TIMESTAMP_NS that pandas makes.
