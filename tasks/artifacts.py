@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from prefect.artifacts import create_markdown_artifact
@@ -23,8 +24,13 @@ MAX_LISTED: Final = 500
 
 
 def artifact_key(*parts: str) -> str:
-    """Return a key of the characters that Prefect allows; the same parts give the same key, whose versions it groups."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    """Return a key of the characters that Prefect allows; the same parts give the same key, whose versions it groups.
+
+    Where other characters had to give way, a hash of what they were keeps `a_b` and `a-b` apart.
+    """
+    asked = "-".join(parts)
+    key = re.sub(r"[^a-z0-9]+", "-", asked.lower()).strip("-")
+    return key if key == asked else f"{key}-{sha256(asked.encode()).hexdigest()[:6]}".strip("-")
 
 
 def escape_markdown(text: str) -> str:
@@ -40,7 +46,7 @@ def publish_charts(batch: str, histories: Mapping[str, pl.DataFrame], method: st
     parts: list[str] = []
     size = 0
     for name, history in histories.items():
-        part = f"## {escape_markdown(name)}\n\n![{artifact_key(name) or 'chart'}]({_data_uri(name, history, method)})\n"
+        part = f"## {escape_markdown(name)}\n\n![{artifact_key(name)}]({_data_uri(name, history, method)})\n"
         size += len(part.encode()) + 1
         if size > MAX_BYTES:
             break

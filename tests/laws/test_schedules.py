@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,9 +14,6 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.world import START, Clock, Mailbox, World, at, series
-
-settings.register_profile("ci", derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 JOBS = ("ingest", "train", "score", "alert")
 HISTORY = 100  # hours that are there before a schedule begins
