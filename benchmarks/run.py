@@ -184,7 +184,8 @@ def compare_flows(metrics: int) -> dict[str, float]:
     for tick in range(1, TICKS + 1):
         put_rows(metrics, tick)
         counted, real = run_counted(tick)
-        empty = measure(lambda counted=counted: run_empty(counted))["wall"]
+        # The least of three: a server on SQLite that is busy writing asks its client to come again two seconds later.
+        empty = min(measure(lambda counted=counted: run_empty(counted))["wall"] for _ in range(3))
         tasks = float(sum(counted))
         excess.append(real["wall"] - empty)
     return {"first": excess[0], "later": statistics.median(excess[1:]), "empty": empty, "tasks": tasks}
