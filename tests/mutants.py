@@ -95,8 +95,8 @@ MUTANTS = (
         2,
         "a message is sent though all its alerts were disproved",
         "tasks/delivery.py",
-        "if _cancel(outbox, delivery):",
-        "if _cancel(outbox, delivery) and not delivery:",
+        "if mark_cancelled(session, outbox.table_key, delivery, now):",
+        "if mark_cancelled(session, outbox.table_key, delivery, now) and not delivery:",
         "tests/laws/test_delivery.py::test_message_that_waits_is_cancelled_when_its_alerts_are_disproved",
     ),
     Mutant(
@@ -111,8 +111,8 @@ MUTANTS = (
         3,
         "marked sent before it is sent",
         "tasks/delivery.py",
-        "outbox.load_notifier(delivery.channel).send(_build(outbox, delivery))",
-        "_mark_sent(outbox, delivery), outbox.load_notifier(delivery.channel).send(_build(outbox, delivery))",
+        "notifier.send(compose_message(outbox.library, delivery.message_id))",
+        "_mark_sent(outbox, delivery), notifier.send(compose_message(outbox.library, delivery.message_id))",
         "tests/laws/test_delivery.py::test_server_that_is_down_for_an_hour_gets_the_mail_once_and_the_file_is_not_written_again",
     ),
     Mutant(
@@ -127,8 +127,8 @@ MUTANTS = (
         3,
         "a run that lost its lease sends nevertheless",
         "tasks/delivery.py",
-        "if not _renew(outbox, delivery):",
-        "if not _renew(outbox, delivery) and not delivery:",
+        "if not renew_claim(session, outbox.table_key, delivery, now + find_lease(notifier)):",
+        "if not renew_claim(session, outbox.table_key, delivery, now + find_lease(notifier)) and not delivery:",
         "tests/laws/test_delivery.py::test_frozen_run_that_wakes_after_its_lease_repeats_the_message_under_the_same_id",
     ),
     Mutant(

@@ -46,6 +46,7 @@ class EmailNotifier(Block):
     again (after an unknown outcome) repeats the Message-ID.
     """
 
+    kind: ClassVar[str] = "email"
     _block_type_name: ClassVar[str] = "Anomflow mail"
     _block_type_slug: ClassVar[str] = "email"
     _description: ClassVar[str] = "Sends Anomflow's messages over SMTP."

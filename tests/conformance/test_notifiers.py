@@ -15,10 +15,11 @@ from message_samples import HOSTILE, make_hostile_message, make_message
 from pydantic import SecretStr
 
 from anomflow.errors import RetryableDeliveryError
+from blocks import notifiers
+from blocks.discovery import find_kinds
 from blocks.notifiers.console import ConsoleNotifier
 from blocks.notifiers.email import EmailNotifier
 from blocks.notifiers.file import FileNotifier
-from blocks.notifiers.loading import find_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +107,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
 
 def test_every_channel_is_tested() -> None:
-    assert sorted(find_kinds()) == sorted(OPEN)
+    assert sorted(find_kinds(notifiers)) == sorted(OPEN)
 
 
 def test_a_message_comes_out_with_its_facts(case: Case, message: Message) -> None:

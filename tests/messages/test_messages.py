@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from message_samples import HOSTILE, MESSAGE_ID, MOMENT, make_alert, make_history, make_hostile_message, make_input, make_message
 
-from anomflow.messages import CHARTS, LISTED_NAMES, SUBJECT_LIMIT, build_message
+from anomflow.letters import CHARTS, LISTED_NAMES
+from anomflow.messages import SUBJECT_LIMIT, build_message
 from anomflow.sparkline import BLOCKS
 
 HEADLINES: dict[str, tuple[dict[str, Any], str]] = {
