@@ -57,10 +57,10 @@ def deliver(outbox: Outbox, delivery: Delivery) -> Delivered:
     if held is not None:
         return held
     try:
-        notifier.send(compose_message(outbox.library, delivery.message_id))
+        note = notifier.send(compose_message(outbox.library, delivery.message_id))
     except AnomflowError as error:
         return _fail(outbox, delivery, error)
-    return _mark_sent(outbox, delivery)
+    return _mark_sent(outbox, delivery, note)
 
 
 def _hold(outbox: Outbox, delivery: Delivery, notifier: Notifier) -> Delivered | None:
@@ -90,8 +90,8 @@ def _give_up(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delive
 
 
 @effect("mark sent", retries=RETRIES)
-def _mark_sent(outbox: Outbox, delivery: Delivery) -> Delivered:
+def _mark_sent(outbox: Outbox, delivery: Delivery, note: str | None) -> Delivered:
     with outbox.library.warehouse.writing() as session:
         if mark_sent(session, outbox.table_key, delivery, outbox.clock.now()):
-            return Delivered(delivery.channel, "sent")
+            return Delivered(delivery.channel, "sent", note)
     return Delivered(delivery.channel, "sent", "sent after the lease had ended: another run may have sent it too, with the same message id")

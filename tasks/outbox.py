@@ -44,7 +44,7 @@ class Outbox:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of one delivery: sent, failed, cancelled, given_up, or lost to another run; the error where there was one."""
+    """What became of one delivery: sent, failed, cancelled, given_up, or lost to another run; what went wrong, if anything."""
 
     channel: str
     state: str
@@ -58,7 +58,7 @@ class _Unloaded:
     error: AnomflowError
     send_seconds: float = 0.0
 
-    def send(self, message: Message) -> None:  # noqa: ARG002 - the signature of a notifier
+    def send(self, message: Message) -> str | None:  # noqa: ARG002 - the signature of a notifier
         raise self.error
 
 
