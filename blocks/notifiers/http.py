@@ -94,7 +94,9 @@ class HttpLink:
         Raises RetryableDeliveryError where none came, and says whether the request may have arrived; RefusedDeliveryError
         for an address that cannot be used.
         """
-        host = urlsplit(request.url).hostname or "(no host)"
+        host = _find_host(request.url)
+        if host is None:
+            raise self.build_refused("the address that it is to call names no host. Check the address.")
         try:
             return self._exchange(request)
         except _NOT_SENT as error:
@@ -167,6 +169,13 @@ def check_status(link: HttpLink, answer: Answer, advice: str) -> None:
     if answer.status in _LATER or answer.status >= _SERVER_ERROR:
         raise link.build_retryable(said, answer.retry_after)
     raise link.build_refused(f"{said}. {advice}")
+
+
+def _find_host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _find_proxy(url: httpx.URL) -> str | None:

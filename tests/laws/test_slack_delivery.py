@@ -8,6 +8,7 @@ import pytest
 from slack_receiver import TOKEN, Reply, run_slack
 
 from anomflow.errors import RunError
+from flows.alert import alert_stage
 
 POST = "chat.postMessage"
 
@@ -95,3 +96,32 @@ def test_a_delivery_is_held_for_longer_than_its_channel_may_take():
     assert find_lease(slow) > timedelta(seconds=slow.send_seconds)
     assert find_lease(slow) > LEASE
     assert find_lease(ConsoleNotifier()) == LEASE
+
+
+def test_a_batch_has_templates_of_its_own_from_files_of_its_folder(alarmed, mailbox, slack, at):
+    alarmed.configure(
+        "alert_methods: email\n"
+        "vars: {runbook: https://wiki.example.org/orders}\n"
+        "alert_message_subject: 'ALERT {{ letter.entries[0].lead.headline }}'\n"
+        "alert_message_html: \"{% include 'shop/mail.html' %}\"\n"
+    )
+    extended = '{% extends "anomflow/message.html" %}{% block footer %}Runbook: {{ vars.runbook }}{% endblock %}'
+    (alarmed.folder / "metrics" / "shop" / "mail.html").write_text(extended)
+    alarmed.run("alert", as_of=at(329))
+    (mail,) = mailbox.mails
+    assert mail["Subject"].startswith("ALERT orders is high")
+    html = mail.get_body(("html",)).get_content()
+    assert "Runbook: https://wiki.example.org/orders" in html
+    assert "orders is high" in html
+
+
+def test_a_template_file_that_is_gone_when_an_alert_comes_costs_no_alert(alarmed, mailbox, slack, at):
+    alarmed.configure("alert_methods: email\nalert_message_subject: \"{% include 'shop/subject.txt' %}\"\n")
+    file = alarmed.folder / "metrics" / "shop" / "subject.txt"
+    file.write_text("mine")
+    run = alarmed.open(at(329))
+    file.unlink()
+    alert_stage(run)
+    (mail,) = mailbox.mails
+    assert "orders is high" in mail["Subject"]
+    assert "alert_message_subject could not be used" in mail.get_body(("plain",)).get_content()

@@ -10,6 +10,7 @@ import pytest
 from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, run_silent_server, write_certificate
 from message_samples import HOSTILE, MESSAGE_ID, make_hostile_message, make_message
 from PIL import Image
+from pydantic import ValidationError
 
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError, SettingsError
 from blocks.notifiers.email import EmailNotifier
@@ -273,3 +274,9 @@ def test_no_socket_is_left_open(message: Message) -> None:
         with connection:
             connection.settimeout(5)
             assert connection.recv(1) == b""
+
+
+def test_a_wrong_field_does_not_quote_the_password() -> None:
+    with pytest.raises(ValidationError) as caught:
+        EmailNotifier(username="ann", password="wrong-Pa55word", sender="a@example.com")  # type: ignore[call-arg]
+    assert "wrong-Pa55word" not in str(caught.value)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from slack_receiver import Reply, run_slack
+
+from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError
+from blocks.notifiers.http import HttpLink, Request, parse_retry_after
+
+NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("120", 120.0),
+        (" 5 ", 5.0),
+        ("Fri, 20 Nov 2026 10:01:00 GMT", 60.0),
+        ("Fri, 20 Nov 2026 09:00:00 GMT", 0.0),
+        ("Fri, 20 Nov 2026 10:01:00 -0000", 60.0),
+        ("soon", None),
+        ("-5", None),
+        ("1e9", None),
+        ("", None),
+    ],
+)
+def test_a_server_asks_to_wait_in_seconds_or_until_a_date(value: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(value, NOW) == seconds
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "http://", "http://[::1", "nothing"])
+def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
+    with pytest.raises(RefusedDeliveryError, match="Check the address"):
+        HttpLink("slack", 5, ()).post(Request(url, b""))
+
+
+def test_a_file_of_authorities_that_is_not_there_is_refused() -> None:
+    with pytest.raises(RefusedDeliveryError, match="ca_file"):
+        HttpLink("slack", 5, (), ca_file="/no/such.pem").post(Request("https://127.0.0.1:1/", b""))
+
+
+def test_an_answer_of_any_length_is_cut() -> None:
+    with run_slack() as server:
+        server.replies = {"webhook": [Reply(200, "x" * 3_000_000)]}
+        assert len(HttpLink("slack", 20, ()).post(Request(server.webhook_url, b"{}")).body) < 2_000_000
+
+
+def test_all_requests_of_a_link_share_its_time() -> None:
+    with run_slack() as server:
+        link = HttpLink("slack", 0.3, ())
+        server.replies = {"webhook": [Reply(pause=True)]}
+        with pytest.raises(RetryableDeliveryError):
+            link.post(Request(server.webhook_url, b"{}"))
+        with pytest.raises(RetryableDeliveryError, match="time limit of the delivery is over"):
+            link.post(Request(server.webhook_url, b"{}"))
+        assert server.calls == ["webhook"]
