@@ -15,6 +15,7 @@ WriteFiles = Callable[[dict[str, str]], Path]
 ZONE = "which is no IANA time zone (such as Europe/Dublin)."
 CRON = "which is not a cron schedule"
 EXAMPLE = "write for example */10 * * * *"
+VIEW = "'anomflow.alert_words.AlertView object'"
 NAMES = "default, letter, message_id, vars"
 HEAD = "metric_batch: x\ningest_sql: select 1\n"
 
@@ -42,7 +43,7 @@ WRONG = [
     (
         "alert_message_text: |\n  {{ letter.title }}\n  {{ letter.entries[0].lead.valeu }}",
         5,
-        f"alert_message_text: 'anomflow.alert_words.AlertView object' has no attribute 'valeu'. Defined: {NAMES} (with a sample message: anomaly)",
+        f"alert_message_text: {VIEW} has no attribute 'valeu'. Defined: {NAMES} (with a sample message: anomaly)",
     ),
     (
         "alert_message_html: \"{% include 'mail.html' %}\"",
