@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs
 from anomflow.slack_text import find_texts
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
 TOKEN, CHANNEL_ID = "xoxb-s3cret-Pa55", "C0123456789"
@@ -125,15 +127,23 @@ class _Handler(BaseHTTPRequestHandler):
             return "webhook"
         return "upload" if self.path.startswith("/upload/") else self.path.removeprefix("/api/")
 
+    def handle(self) -> None:
+        """Serve a connection; one that the client leaves is none of the server's business."""
+        with contextlib.suppress(OSError):
+            super().handle()
+
     def log_message(self, *_arguments: object) -> None:
         """Keep quiet."""
 
 
 @contextmanager
-def run_slack() -> Iterator[SlackReceiver]:
+def run_slack(context: ssl.SSLContext | None = None) -> Iterator[SlackReceiver]:
+    """Run the server, encrypted where a context is given."""
     receiver = SlackReceiver()
     with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"receiver": receiver})) as server:
         receiver.port = server.server_address[1]
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

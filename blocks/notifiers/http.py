@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ssl
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpcore
 
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError
 from anomflow.wording import clean_text
+from blocks.notifiers.http_deadline import Deadline, TimedBackend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,7 @@ _BODY_LIMIT = 1_000_000
 _SAID_LIMIT = 300
 _LATER: Final = {408, 425, 429}
 _SERVER_ERROR = 500
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NOT_SENT: Final = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Answer:
     @property
     def is_good(self) -> bool:
         """Tell whether the status is one of success."""
-        return httpx.codes.is_success(self.status)
+        return self.status in range(200, 300)
 
     @property
     def text(self) -> str:
@@ -77,13 +76,13 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 class HttpLink:
     """Connections of one delivery; ``seconds`` bound all its requests together, finding a host's addresses apart.
 
-    ``secrets`` are hidden in everything that an error says. httpx's client would log the address of each request, which
-    may be a secret, so that its transport is used alone.
+    ``secrets`` are hidden in everything that an error says. Built on httpcore, since httpx logs the address of each
+    request, which may be a secret.
     """
 
     def __init__(self, channel: str, seconds: float, secrets: tuple[str, ...], ca_file: str | None = None) -> None:
         self._channel = channel
-        self._ends = time.monotonic() + seconds
+        self._deadline = Deadline(seconds)
         forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
         self._forms = sorted(forms, key=len, reverse=True)
         self._ca_file = ca_file
@@ -101,11 +100,11 @@ class HttpLink:
             return self._exchange(request)
         except _NOT_SENT as error:
             raise self.build_retryable(f"{host} cannot be reached: {self._describe(error)}") from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL, OSError, UnicodeError) as error:
+        except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, OSError, ValueError) as error:
             raise RefusedDeliveryError(
                 self.redact(f"{self._channel}: {host} cannot be called: {self._describe(error)}. Check the address and ca_file.")
             ) from None
-        except httpx.HTTPError as error:
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             said = f"{host} gave no answer: {self._describe(error)}. What was sent may have arrived, and come twice"
             raise self.build_retryable(said) from None
 
@@ -127,38 +126,30 @@ class HttpLink:
         return clean_text(self.redact(f"{type(error).__name__}: {error}"), _SAID_LIMIT)
 
     def _exchange(self, request: Request) -> Answer:
-        left = self._measure_left()
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        sent = httpx.Request("POST", request.url, headers=dict(request.headers), content=request.content, extensions={"timeout": timeout})
-        proxy = _find_proxy(sent.url)
-        with httpx.HTTPTransport(verify=self._context if sent.url.scheme == "https" else False, proxy=proxy) as transport:
-            response = transport.handle_request(sent)
-            try:
-                body = self._read(response)
-            finally:
-                response.close()
+        self._deadline.measure_left()
+        with (
+            self._open_pool(request.url) as pool,
+            pool.stream("POST", request.url, headers=list(request.headers.items()), content=request.content) as response,
+        ):
+            body = _read(response)
         # Before anything cuts it: half a secret would not be found any more.
         shown = self.redact(body.decode(errors="replace")).encode()
-        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, shown)
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Answer(response.status, headers, shown)
 
-    def _read(self, response: httpx.Response) -> bytes:
-        body = b""
-        for chunk in response.iter_raw():
-            body += chunk
-            self._measure_left()
-            if len(body) > _BODY_LIMIT:
-                break
-        return body
+    def _open_pool(self, url: str) -> httpcore.ConnectionPool:
+        context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
+        proxy = _find_proxy(url)
+        return httpcore.ConnectionPool(context, httpcore.Proxy(proxy) if proxy else None, network_backend=TimedBackend(self._deadline))
 
-    def _measure_left(self) -> float:
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise httpx.ReadTimeout("the time limit of the delivery is over")
-        return left
 
-    @cached_property
-    def _context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._ca_file) if self._ca_file else httpx.create_ssl_context()
+def _read(response: httpcore.Response) -> bytes:
+    body = b""
+    for chunk in response.iter_stream():
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            break
+    return body
 
 
 def check_status(link: HttpLink, answer: Answer, advice: str) -> None:
@@ -178,6 +169,7 @@ def _find_host(url: str) -> str | None:
         return None
 
 
-def _find_proxy(url: httpx.URL) -> str | None:
+def _find_proxy(url: str) -> str | None:
     """Return the proxy that the environment names for an address."""
-    return None if urllib.request.proxy_bypass(url.host) else urllib.request.getproxies().get(url.scheme)
+    parts = urlsplit(url)
+    return None if urllib.request.proxy_bypass(parts.hostname or "") else urllib.request.getproxies().get(parts.scheme)

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
+import threading
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from mail_receiver import write_certificate
 from slack_receiver import Reply, run_slack
 
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError
@@ -56,3 +63,36 @@ def test_all_requests_of_a_link_share_its_time() -> None:
         with pytest.raises(RetryableDeliveryError, match="time limit of the delivery is over"):
             link.post(Request(server.webhook_url, b"{}"))
         assert server.calls == ["webhook"]
+
+
+def drip(listener: socket.socket, ended: threading.Event) -> None:
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        while not ended.wait(0.02):
+            connection.sendall(b"X")
+
+
+@pytest.mark.timeout(20)
+def test_a_server_that_says_a_letter_at_a_time_does_not_outlive_the_limit() -> None:
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener, ended))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        start = time.monotonic()
+        with pytest.raises(RetryableDeliveryError, match="may have arrived"):
+            HttpLink("slack", 0.5, ()).post(Request(url, b"{}"))
+        assert time.monotonic() - start < 5
+        ended.set()
+        thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path / "server.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with run_slack(context) as server:
+        url = server.webhook_url.replace("http:", "https:")
+        with pytest.raises(RetryableDeliveryError, match=r"cannot be reached.*certificate verify failed"):
+            HttpLink("slack", 10, ()).post(Request(url, b"{}"))
+        assert HttpLink("slack", 10, (), ca_file=str(certificate)).post(Request(url, b"{}")).text == "ok"
