@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from anomflow.wording import cut_text
+from anomflow.wording import NONE, cut_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -97,7 +97,7 @@ def _render_single(entry: Entry) -> Block:
     """Render all that is known of one metric: its facts line by line, its course, its other alerts."""
     view = entry.lead
     facts = {
-        "Value": view.value,
+        "Value": None if view.value == NONE else view.value,
         view.range_label: view.expected,
         "Difference": view.difference,
         "How rare": view.rarity,
