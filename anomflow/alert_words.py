@@ -27,17 +27,18 @@ _REASON_LIMIT = 500
 _TAGS, _TAG_LIMIT = 20, 100
 _LARGEST_PERCENT = 10_000.0
 
-# Kind: the word for it, the background of its badge (white text on it has a contrast of 4.5 or more).
-KINDS: Final[dict[str, tuple[str, str]]] = {
-    "anomaly": ("anomaly", "#B03A00"),
-    "threshold": ("threshold", "#8A2A77"),
-    "change": ("change", "#00599A"),
-    "freshness": ("freshness", "#8A5A00"),
-    "flatline": ("flat line", "#6B5200"),
-    "llm": ("language model", "#00694D"),
-    "info": ("info", "#565E6B"),
+# Kind: the word for it, the background of its badge (white text on it has a contrast of 4.5 or more), its shape, which is
+# that of its mark in charts.
+KINDS: Final[dict[str, tuple[str, str, str]]] = {
+    "anomaly": ("anomaly", "#B03A00", "\u25cf"),
+    "threshold": ("threshold", "#8A2A77", "\u25b2"),
+    "change": ("change", "#00599A", "\u25c6"),
+    "freshness": ("freshness", "#8A5A00", "\u25a0"),
+    "flatline": ("flat line", "#6B5200", "\u271a"),
+    "llm": ("language model", "#00694D", "\u25bc"),
+    "info": ("info", "#565E6B", "\u25ba"),
 }
-_OTHER_COLOUR = "#333333"
+_OTHER_LOOK = ("#333333", "\u25c4")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class AlertView:
     kind: str
     label: str
     colour: str
+    shape: str
     headline: str
     value: str
     range_label: str
@@ -98,12 +100,13 @@ def build_view(alert: Mapping[str, Any], created: datetime) -> AlertView:
     """Put one row of ``frames.ALERTS`` into words, seen from the time of its message."""
     numbers = _Numbers(*(_or_none(alert[name]) for name in ("metric_value", "expected_low", "expected_high")))
     kind, moment = clean_text(alert["kind"], 30), alert["metric_timestamp"]
-    label, colour = KINDS.get(kind, (kind, _OTHER_COLOUR))
+    label, colour, shape = KINDS.get(kind, (kind, *_OTHER_LOOK))
     return AlertView(
         metric=alert["metric_name"],
         kind=kind,
         label=label,
         colour=colour,
+        shape=shape,
         headline=f"{clean_text(alert['metric_name'], NAME_LIMIT)} {_say(kind, numbers)}",
         value=numbers.write(numbers.value),
         range_label="Allowed" if kind == "threshold" else "Expected",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from anomflow.alert_words import AlertView
-    from anomflow.messages import Entry, Letter
+    from anomflow.letters import Entry, Letter
 
 _LABEL_WIDTH = 12
 
@@ -20,6 +20,7 @@ def render_text(letter: Letter) -> str:
     if letter.listed:
         more = [f"  and {letter.unlisted} more"] if letter.unlisted else []
         blocks.append("\n".join(["Further metrics with alerts:", *(f"  {name}" for name in letter.listed), *more]))
+    blocks += letter.notes
     blocks.append(f"Written by Anomflow at {letter.created:%Y-%m-%d %H:%M} UTC for the batch {letter.batch}.")
     return "\n\n".join(blocks) + "\n"
 

@@ -122,8 +122,11 @@ class Notifier(Protocol):
         """Bound how long one ``send`` can take, tries included; the lease of a claim is longer."""
         ...
 
-    def send(self, message: Message) -> None:
-        """Return when the channel accepted the message; raise RetryableDeliveryError or RefusedDeliveryError otherwise."""
+    def send(self, message: Message) -> str | None:
+        """Return when the channel accepted the message, with what it did not take of it; None where it took all.
+
+        Raises RetryableDeliveryError or RefusedDeliveryError where it did not accept the message.
+        """
         ...
 
 

@@ -83,7 +83,11 @@ class CommonSpec(Section):
         description="Table of the batch's rows; its models, alerts and deliveries lie beside it.",
     )
     timezone: str = Field("UTC", description="Time zone (IANA name) of timestamps that have none, and of buckets from one day on.")
-    metric_tags: dict[str, dict[str, str]] = Field({}, description="Tags by metric name, added to its alerts.")
+    metric_tags: dict[str, dict[str, str]] = Field(
+        {},
+        description="Tags of alerts by metric: a name, or a pattern in which `*` stands for any text (`'*'`: every metric)."
+        " A metric has the tags of all entries that match; where they differ, its own name's win, else those of the later entry.",
+    )
     disable_batch: bool = Field(False, description="Leave the batch out everywhere.")
     vars: dict[str, Any] = Field({}, description="Variables of your own for the batch's Jinja templates.")
 
@@ -177,7 +181,7 @@ class AlertSpec(Section):
     """What is worth an alert, and how it is told."""
 
     alert_cron_schedule: str = Field("*/10 * * * *", description="When to deliver alerts.")
-    alert_methods: Names = Field(("file",), description="Channels: `file`, `console`, `email`, or blocks, `kind/block-name`.")
+    alert_methods: Names = Field(("file",), description="Channels: `file`, `console`, `email`, `slack`, or blocks, `kind/block-name`.")
     alert_false_alarms_per_month: float = Field(
         2.0, gt=0, le=1000, description="False alarms that a metric may raise in 30 days; the threshold follows from it."
     )
@@ -205,6 +209,17 @@ class AlertSpec(Section):
     alert_recent_n: int | None = Field(None, description="Accepted from Anomstack without effect: every row is judged once.")
     alert_message_max_metrics: int = Field(
         20, ge=1, description="Metrics that a message shows in its table; those beyond it stand in a list."
+    )
+    alert_message_subject: str | None = Field(
+        None, description="Jinja template (or a lone include of a file) of a message's subject, instead of the default one."
+    )
+    alert_message_text: str | None = Field(
+        None, description="Jinja template (or a lone include of a file) of a message's plain text, instead of the default one."
+    )
+    alert_message_html: str | None = Field(
+        None,
+        description="Jinja template (or a lone include of a file) of a message's HTML, instead of the default one;"
+        " it may extend `anomflow/message.html`.",
     )
     alert_include_metrics: Names = Field((), description="Metrics that may alert; none given means all.")
     alert_exclude_metrics: Names = Field((), description="Metrics that never alert.")

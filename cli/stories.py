@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anomflow.histories import build_histories, rank_histories
 from flows.jobrun import Request, Run, open_run
-from tasks.delivery import read_chart_alerts
+from tasks.composing import read_chart_alerts
 from tasks.history import read_chart_rows
 from tasks.warehouse import prepare_tables, read_alerts
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
-from tasks.delivery import Outbox, claim, deliver, group_alerts
+from tasks.delivery import claim, deliver, group_alerts
+from tasks.outbox import Outbox
 from tasks.warehouse import prepare_tables
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from prefect import flow
 from anomflow.histories import build_histories, rank_histories
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
 from tasks.artifacts import publish_charts
-from tasks.delivery import read_chart_alerts
+from tasks.composing import read_chart_alerts
 from tasks.history import read_chart_rows
 from tasks.warehouse import prepare_tables
 

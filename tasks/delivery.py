@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from anomflow.errors import AnomflowError, RefusedDeliveryError
-from anomflow.frames import ALERTS
-from anomflow.histories import build_histories
 from anomflow.ledger.deliveries import (
     Claim,
     Delivery,
     Failure,
     Grouping,
-    Limits,
     claim_deliveries,
     group_open_alerts,
     is_exhausted,
@@ -26,52 +19,16 @@ from anomflow.ledger.deliveries import (
     mark_failed,
     mark_given_up,
     mark_sent,
-    read_message_alerts,
     renew_claim,
 )
-from anomflow.messages import MessageInput, build_message
+from tasks.composing import compose_message
 from tasks.effects import effect
-from tasks.history import Library, read_chart_rows
+from tasks.outbox import LEASE, Delivered, Outbox, find_lease, open_channel
 
 if TYPE_CHECKING:
-    from anomflow.messages import Message
-    from anomflow.protocols import Clock, Notifier
+    from anomflow.protocols import Notifier
 
 RETRIES = 3
-
-# Longer than any channel may take with its own time-outs: a lease that runs out while its run still sends is
-# the one way to a second copy of a message.
-LEASE = timedelta(minutes=15)
-
-
-@dataclass(frozen=True)
-class Outbox:
-    """The deliveries of a batch, the clock of their claims, who claims, how a channel's notifier is had."""
-
-    library: Library
-    clock: Clock
-    run_id: str
-    load_notifier: Callable[[str], Notifier]
-
-    @property
-    def limits(self) -> Limits:
-        """Return when a delivery of this batch is given up."""
-        alert = self.library.batch.spec.alert
-        return Limits(alert.delivery_max_attempts, alert.delivery_max_age)
-
-    @property
-    def table_key(self) -> str:
-        """Return the key under which the ledger's tables lie."""
-        return self.library.batch.spec.common.table_key
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What became of one delivery: sent, failed, cancelled, given_up, or lost to another run; the error where there was one."""
-
-    channel: str
-    state: str
-    error: str | None = None
 
 
 @effect("group alerts", retries=RETRIES)
@@ -95,42 +52,26 @@ def deliver(outbox: Outbox, delivery: Delivery) -> Delivered:
     """Send one message over one channel and mark what became of it; a failure is a result, never an exception of the run."""
     if is_exhausted(delivery, outbox.limits):
         return _give_up(outbox, delivery, RefusedDeliveryError(f"{delivery.attempts - 1} runs ended while they sent it"))
-    if not _renew(outbox, delivery):
-        return Delivered(delivery.channel, "lost", "another run took it over")
-    if _cancel(outbox, delivery):
-        return Delivered(delivery.channel, "cancelled")
+    notifier = open_channel(outbox, delivery.channel)
+    held = _hold(outbox, delivery, notifier)
+    if held is not None:
+        return held
     try:
-        outbox.load_notifier(delivery.channel).send(_build(outbox, delivery))
+        note = notifier.send(compose_message(outbox.library, delivery.message_id))
     except AnomflowError as error:
         return _fail(outbox, delivery, error)
-    return _mark_sent(outbox, delivery)
+    return _mark_sent(outbox, delivery, note)
 
 
-def _renew(outbox: Outbox, delivery: Delivery) -> bool:
-    until = outbox.clock.now() + LEASE
+def _hold(outbox: Outbox, delivery: Delivery, notifier: Notifier) -> Delivered | None:
+    """Hold a delivery for as long as its channel may take; return what became of it where it is not to be sent."""
+    now = outbox.clock.now()
     with outbox.library.warehouse.writing() as session:
-        return renew_claim(session, outbox.table_key, delivery, until)
-
-
-def _cancel(outbox: Outbox, delivery: Delivery) -> bool:
-    with outbox.library.warehouse.writing() as session:
-        return mark_cancelled(session, outbox.table_key, delivery, outbox.clock.now())
-
-
-def _build(outbox: Outbox, delivery: Delivery) -> Message:
-    library = outbox.library
-    with library.warehouse.reading() as session:
-        alerts = read_message_alerts(session, outbox.table_key, delivery.message_id)
-    told = alerts.filter(pl.col("status") != "resolved")
-    # A message that was tried before goes out whole: its receiver may know it already.
-    shown = alerts if told.is_empty() else told
-    names = shown["metric_name"].unique(maintain_order=True).to_list()
-    histories = build_histories(read_chart_rows(library, names), read_chart_alerts(library))
-    return build_message(
-        MessageInput(
-            delivery.message_id, library.batch.name, shown, histories, library.as_of, library.batch.spec.alert.alert_message_max_metrics
-        )
-    )
+        if not renew_claim(session, outbox.table_key, delivery, now + find_lease(notifier)):
+            return Delivered(delivery.channel, "lost", "another run took it over")
+        if mark_cancelled(session, outbox.table_key, delivery, now):
+            return Delivered(delivery.channel, "cancelled")
+    return None
 
 
 def _fail(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delivered:
@@ -149,18 +90,8 @@ def _give_up(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delive
 
 
 @effect("mark sent", retries=RETRIES)
-def _mark_sent(outbox: Outbox, delivery: Delivery) -> Delivered:
+def _mark_sent(outbox: Outbox, delivery: Delivery, note: str | None) -> Delivered:
     with outbox.library.warehouse.writing() as session:
         if mark_sent(session, outbox.table_key, delivery, outbox.clock.now()):
-            return Delivered(delivery.channel, "sent")
+            return Delivered(delivery.channel, "sent", note)
     return Delivered(delivery.channel, "sent", "sent after the lease had ended: another run may have sent it too, with the same message id")
-
-
-@effect("read alerts of charts", retries=RETRIES)
-def read_chart_alerts(library: Library) -> pl.DataFrame:
-    """Return the alerts (metric_name, metric_timestamp, kind) that charts mark: those that were open and not corrected."""
-    name = ALERTS.name(library.batch.spec.common.table_key)
-    with library.warehouse.reading() as session:
-        where = f"metric_batch = {session.literal(library.batch.name)} and metric_timestamp <= {session.literal(library.as_of)}"
-        alerts = session.read_table(ALERTS, name, where)
-    return alerts.filter(pl.col("status").is_in(["open", "late"])).select("metric_name", "metric_timestamp", "kind")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LONE_INCLUDE: Final = re.compile(r"""\s*\{%-?\s*include\s+(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*-?%\}\s*""")
 _KINDS: Final = ("default", "file", "environment", "set")
+_MESSAGE_TEMPLATES: Final = {"alert_message_subject", "alert_message_text", "alert_message_html"}
 _ANY_INCLUDE: Final = re.compile(r"\{%-?\s*include\b")
 
 
@@ -69,11 +70,11 @@ class Batch:
 
     def variables(self) -> dict[str, object]:
         """Return what the batch's templates may use: its settings by key (but not its sources) and its ``vars``."""
-        settings = {key: value for key, value in self.values().items() if not key.endswith(("_sql", "_fn"))}
+        settings = {key: value for key, value in self.values().items() if not _is_source(key)}
         return {**settings, **self.spec.common.vars}
 
     def template(self, key: str) -> Template | None:
-        """Return the SQL template under a key such as ``ingest_sql``, or None where the batch has none (or no such key)."""
+        """Return the template under a key such as ``ingest_sql``, or None where the batch has none (or no such key)."""
         text = self.value(key) if key in owners() else None
         if text is None:
             return None
@@ -93,6 +94,10 @@ class Batch:
             return FunctionSource(path.read_text(encoding="utf-8-sig"), path.as_posix(), 1, path)
         origin = self.origins.get("ingest_fn", DEFAULT)
         return FunctionSource(text, origin.where, origin.text_line or origin.line or 1)
+
+
+def _is_source(key: str) -> bool:
+    return key.endswith(("_sql", "_fn")) or key in _MESSAGE_TEMPLATES
 
 
 def find_lone_include(text: str) -> str | None:

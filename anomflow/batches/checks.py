@@ -13,6 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from anomflow import sql
 from anomflow.batches.batch import Batch, find_lone_include, has_include
+from anomflow.batches.message_checks import check_messages
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import Problem, SqlError
 from anomflow.spec import owners
@@ -32,7 +33,7 @@ _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 _TOGETHER: Final = (
     {"ingest_sql", "ingest_fn"},
     {"train_min_n", "train_max_n"},
-    {"vars", "ingest_sql", "train_sql", "score_sql", "plot_sql"},
+    {"vars", "ingest_sql", "train_sql", "score_sql", "plot_sql", "alert_message_subject", "alert_message_text", "alert_message_html"},
 )
 
 
@@ -53,6 +54,7 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
     yield from _check_variables(batch, layer)
     yield from _check_source(batch, layer)
     yield from _check_templates(batch, layer)
+    yield from check_messages(batch)
 
 
 def _check_cron(key: str, schedule: str, layer: Layer) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ class Judgements:
 
     ``judged`` has the columns metric_name and metric_timestamp (others are ignored): a recorded alert of such a row
     that is no candidate now is resolved as corrected. ``budget`` bounds the opened alerts of a metric in 30 days, None
-    does not. ``tags`` go by metric name.
+    does not. ``tags`` go by metric name or pattern (``names.find_tags``).
     """
 
     batch: str

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Tell whether a name is in a list; ``*`` in an entry stands for any text, everything else for itself."""
     return any(re.fullmatch(_pattern(pattern), name, re.DOTALL) for pattern in patterns)
+
+
+def find_tags(name: str, tags: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Merge the tags of every name and pattern that matches a metric; those of its own name win, else the later ones."""
+    found = [of_pattern for pattern, of_pattern in tags.items() if pattern != name and matches(name, [pattern])]
+    return {tag: value for of_pattern in (*found, tags.get(name, {})) for tag, value in of_pattern.items()}
 
 
 def is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:

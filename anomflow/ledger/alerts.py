@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from anomflow.decisions.names import find_tags
 from anomflow.decisions.snooze import BUDGET_PERIOD
 from anomflow.frames import ALERTS, DELIVERIES
 from anomflow.ledger.plan import FACTS, Alert, Known, Move, find_moves, read_alert
@@ -160,7 +161,7 @@ def _build_row(judgements: Judgements, move: Move) -> dict[str, object]:
         "reason": move.reason,
         "status": move.after.status,
         "message_id": None,
-        "tags": json.dumps(judgements.tags.get(candidate.metric_name, {}), sort_keys=True, ensure_ascii=False),
+        "tags": json.dumps(find_tags(candidate.metric_name, judgements.tags), sort_keys=True, ensure_ascii=False),
     }
 
 

@@ -13,7 +13,7 @@ from anomflow.sql.queries import (
     read_template,
     sample_variables,
 )
-from anomflow.sql.templates import Quoting, Sql, Template, render, resolve_include
+from anomflow.sql.templates import Quoting, Sql, Template, build_environment, render, render_with, resolve_include
 from anomflow.sql.translation import translate
 
 __all__ = [
@@ -27,10 +27,12 @@ __all__ = [
     "SessionLike",
     "Sql",
     "Template",
+    "build_environment",
     "build_query",
     "check_columns",
     "read_template",
     "render",
+    "render_with",
     "resolve_include",
     "sample_variables",
     "translate",

@@ -90,8 +90,18 @@ def render(template: Template, variables: Mapping[str, object], quoting: Quoting
     Raises SqlError for an undefined variable, a missing include, wrong syntax or a forbidden access.
     """
     # SQL is not HTML: what needs quoting goes through the two filters.
-    environment = ImmutableSandboxedEnvironment(loader=_Loader(template), undefined=StrictUndefined, autoescape=False)
+    environment = build_environment(template, autoescape=False)
     environment.filters |= {"literal": partial(quote_literal, quoting), "identifier": partial(quote_identifier, quoting)}
+    return render_with(environment, template, variables)
+
+
+def build_environment(template: Template, *, autoescape: bool) -> ImmutableSandboxedEnvironment:
+    """Build the sandbox of a template: unknown variables are errors, includes are files of its metrics folder."""
+    return ImmutableSandboxedEnvironment(loader=_Loader(template), undefined=StrictUndefined, autoescape=autoescape)
+
+
+def render_with(environment: Environment, template: Template, variables: Mapping[str, object]) -> str:
+    """Render a template in an environment of ``build_environment``; raises SqlError as ``render`` does."""
     try:
         return environment.get_template(_MAIN).render(variables)
     except TemplateSyntaxError as error:

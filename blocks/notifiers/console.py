@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class ConsoleNotifier(Block):
     """Print each message to standard output: a rule with its subject, then its text; styled in a terminal only."""
 
+    kind: ClassVar[str] = "console"
     _block_type_name: ClassVar[str] = "Anomflow messages on the console"
     _block_type_slug: ClassVar[str] = "console"
     _description: ClassVar[str] = "Prints Anomflow's messages to standard output."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from email.utils import getaddresses
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from prefect.blocks.core import Block
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from anomflow.errors import Problem, SettingsError
 from anomflow.mime import build_mime
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 ENVIRONMENT = "ANOMFLOW_EMAIL_"
 FIELDS = ("host", "port", "security", "username", "password", "sender", "recipients", "timeout_seconds", "verify", "ca_file")
 PORTS = {"starttls": 587, "ssl": 465, "none": 25}
-_LOGGER = logging.getLogger(__name__)
 
 
 def _split(value: object) -> object:
@@ -42,10 +40,12 @@ MailAddress = Annotated[str, AfterValidator(_check_address)]
 class EmailNotifier(Block):
     """Send each message as one mail to all recipients, with plain text, HTML and charts inside it.
 
-    A recipient that the server refuses while it takes others is logged, and the message counts as delivered. Sending
+    A recipient that the server refuses while it takes others is named, and the message counts as delivered. Sending
     again (after an unknown outcome) repeats the Message-ID.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the password too
+    kind: ClassVar[str] = "email"
     _block_type_name: ClassVar[str] = "Anomflow mail"
     _block_type_slug: ClassVar[str] = "email"
     _description: ClassVar[str] = "Sends Anomflow's messages over SMTP."
@@ -84,14 +84,15 @@ class EmailNotifier(Block):
         """Bound one ``send``: its time limit, and as much again for finding the host's addresses."""
         return 2 * self.timeout_seconds
 
-    def send(self, message: Message) -> None:
-        """Send one mail; raise RetryableDeliveryError or RefusedDeliveryError where no recipient was accepted."""
+    def send(self, message: Message) -> str | None:
+        """Send one mail, and name the recipients that were refused; raise RetryableDeliveryError or RefusedDeliveryError
+        where none was accepted.
+        """  # noqa: D205 - two errors and a result take two lines
         mail = build_mime(message, self.sender, self.recipients)
         addresses = tuple(address for _, address in getaddresses(self.recipients))
         ((_, sender),) = getaddresses([self.sender])
         refused = send_mail(self._build_server(), Envelope(sender, addresses, mail))
-        if refused:
-            _LOGGER.warning("email: message %s was accepted, but not for %s", message.message_id, "; ".join(refused))
+        return f"accepted, but not for {'; '.join(refused)}" if refused else None
 
     def _build_server(self) -> Server:
         return Server(

@@ -28,6 +28,7 @@ class FileNotifier(Block):
     The JSON file comes last: where it is, the mail is whole. The same message again replaces its own two files.
     """
 
+    kind: ClassVar[str] = "file"
     _block_type_name: ClassVar[str] = "Anomflow messages in a folder"
     _block_type_slug: ClassVar[str] = "file"
     _description: ClassVar[str] = "Writes Anomflow's messages into a folder, as mails and as JSON."

@@ -13,12 +13,15 @@ import pytest
 from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, write_certificate
 from message_samples import HOSTILE, make_hostile_message, make_message
 from pydantic import SecretStr
+from slack_receiver import CHANNEL_ID, TOKEN, run_slack
 
 from anomflow.errors import RetryableDeliveryError
+from blocks import notifiers
+from blocks.discovery import find_kinds
 from blocks.notifiers.console import ConsoleNotifier
 from blocks.notifiers.email import EmailNotifier
 from blocks.notifiers.file import FileNotifier
-from blocks.notifiers.loading import find_kinds
+from blocks.notifiers.slack import SlackNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,7 +94,21 @@ def open_email(tmp_path: Path) -> Iterator[Case]:
         )
 
 
-OPEN = {"console": open_console, "email": open_email, "file": open_file}
+def build_slack_channel(base_url: str) -> SlackNotifier:
+    return SlackNotifier(token=SecretStr(TOKEN), channel=CHANNEL_ID, base_url=base_url, timeout_seconds=10)
+
+
+@contextlib.contextmanager
+def open_slack(tmp_path: Path) -> Iterator[Case]:
+    with run_slack() as receiver:
+        yield Case(
+            build_slack_channel(receiver.base_url),
+            lambda: "\n".join(receiver.texts),
+            build_slack_channel(f"http://127.0.0.1:{find_free_port()}/"),
+        )
+
+
+OPEN = {"console": open_console, "email": open_email, "file": open_file, "slack": open_slack}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +123,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
 
 def test_every_channel_is_tested() -> None:
-    assert sorted(find_kinds()) == sorted(OPEN)
+    assert sorted(find_kinds(notifiers)) == sorted(OPEN)
 
 
 def test_a_message_comes_out_with_its_facts(case: Case, message: Message) -> None:
@@ -137,7 +154,8 @@ def test_hostile_names_do_no_harm(case: Case) -> None:
 def test_a_channel_that_is_gone_is_worth_another_attempt(case: Case, message: Message) -> None:
     with pytest.raises(RetryableDeliveryError) as caught:
         case.broken.send(message)
-    assert PASSWORD not in f"{caught.value!r} {case.broken!r}"
+    shown = f"{caught.value!r} {case.broken!r}"
+    assert [secret for secret in (PASSWORD, TOKEN) if secret in shown] == []
 
 
 def test_a_channel_bounds_how_long_it_takes(case: Case) -> None:

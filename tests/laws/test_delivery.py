@@ -66,7 +66,8 @@ def test_past_times_go_to_local_channels_only(alarmed, mailbox, at):
 
 
 def test_message_that_waits_is_cancelled_when_its_alerts_are_disproved(alarmed, mailbox, series, at):
-    from tasks.delivery import Outbox, group_alerts
+    from tasks.delivery import group_alerts
+    from tasks.outbox import Outbox
 
     run = alarmed.open(at(329))
     group_alerts(Outbox(run.library, alarmed.clock, run.run_id, run.load_notifier), ("email",))
@@ -77,7 +78,8 @@ def test_message_that_waits_is_cancelled_when_its_alerts_are_disproved(alarmed, 
 
 
 def test_frozen_run_that_wakes_after_its_lease_repeats_the_message_under_the_same_id(alarmed, mailbox, at):
-    from tasks.delivery import LEASE, Outbox, claim, deliver, group_alerts
+    from tasks.delivery import claim, deliver, group_alerts
+    from tasks.outbox import LEASE, Outbox
 
     frozen = alarmed.open(at(329))
     outbox = Outbox(frozen.library, alarmed.clock, frozen.run_id, frozen.load_notifier)

@@ -11,10 +11,13 @@ import pytest
 from message_samples import MESSAGE_ID, make_message
 
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError, SettingsError
+from blocks import notifiers
+from blocks.discovery import find_kinds
 from blocks.notifiers.console import ConsoleNotifier
 from blocks.notifiers.email import EmailNotifier
 from blocks.notifiers.file import FileNotifier
-from blocks.notifiers.loading import find_kinds, load_notifier
+from blocks.notifiers.loading import load_notifier
+from blocks.notifiers.slack import SlackNotifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,4 +119,9 @@ def test_missing_mail_settings_name_their_variables(tmp_path: Path) -> None:
 
 
 def test_kinds_are_the_files_of_the_package() -> None:
-    assert find_kinds() == {"console": ConsoleNotifier, "email": EmailNotifier, "file": FileNotifier}
+    assert find_kinds(notifiers) == {
+        "console": ConsoleNotifier,
+        "email": EmailNotifier,
+        "file": FileNotifier,
+        "slack": SlackNotifier,
+    }

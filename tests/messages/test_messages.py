@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from message_samples import HOSTILE, MESSAGE_ID, MOMENT, make_alert, make_history, make_hostile_message, make_input, make_message
 
-from anomflow.messages import CHARTS, LISTED_NAMES, SUBJECT_LIMIT, build_message
+from anomflow.letters import CHARTS, LISTED_NAMES
+from anomflow.messages import SUBJECT_LIMIT, build_message
 from anomflow.sparkline import BLOCKS
 
 HEADLINES: dict[str, tuple[dict[str, Any], str]] = {
@@ -68,10 +69,8 @@ def test_a_subject_says_what_and_when_for_each_kind(case: str) -> None:
 
 def test_badges_tell_kinds_apart() -> None:
     kinds = ["anomaly", "threshold", "change", "freshness", "flatline", "llm", "info"]
-    badges = {
-        tuple(re.findall(r"background-color:(#\w+);color:#ffffff[^>]*>([^<]+)<", build_message(make_input(make_alert(kind=kind))).html))
-        for kind in kinds
-    }
+    found = r'background-color:(#\w+);color:#ffffff[^>]*><span aria-hidden="true">([^<]+)</span>&nbsp;([^<]+)<'
+    badges = {tuple(re.findall(found, build_message(make_input(make_alert(kind=kind))).html)) for kind in kinds}
     assert len(badges) == len(kinds)
     assert len({badge[0][0] for badge in badges}) == len(kinds)
 

@@ -19,6 +19,7 @@ from blocks.notifiers.console import ConsoleNotifier
 from blocks.notifiers.email import EmailNotifier
 from blocks.notifiers.file import FileNotifier
 from blocks.notifiers.loading import load_notifier
+from blocks.notifiers.slack import SlackNotifier
 from blocks.stores.local import LocalModelStore
 from blocks.warehouses.duckdb import DuckDBWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
@@ -34,7 +35,7 @@ def test_one_command_registers_every_type_of_block():
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
-    ours = {"anomflow-duckdb-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store", "console", "email", "file"}
+    ours = {"anomflow-duckdb-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store", "console", "email", "file", "slack"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)
     assert {slug for slug in ours if not slugs[slug].description} == set()
@@ -55,6 +56,7 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         FileNotifier(folder=str(tmp_path / "messages")),
         ConsoleNotifier(),
         EmailNotifier(host="127.0.0.1", username="u", password="s3cret-word", sender="a@example.org", recipients="b@example.org, c@d.org"),
+        SlackNotifier(token="xoxb-s3cret-word", channel="#alerts"),
     ]
     assert {type(block).__name__ for block in saved} == set(blocks.find_blocks())
     for block in saved:
@@ -62,7 +64,8 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         loaded = type(block).load("kept")
         assert loaded.model_dump() == block.model_dump()
         assert "s3cret-word" not in repr(loaded)
-    assert loaded.password.get_secret_value() == "s3cret-word"
+    assert EmailNotifier.load("kept").password.get_secret_value() == "s3cret-word"
+    assert SlackNotifier.load("kept").token.get_secret_value() == "xoxb-s3cret-word"
     assert load_notifier("file/kept", tmp_path, {}).folder == str(tmp_path / "messages")
 
 

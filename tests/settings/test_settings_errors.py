@@ -15,6 +15,8 @@ WriteFiles = Callable[[dict[str, str]], Path]
 ZONE = "which is no IANA time zone (such as Europe/Dublin)."
 CRON = "which is not a cron schedule"
 EXAMPLE = "write for example */10 * * * *"
+VIEW = "'anomflow.alert_words.AlertView object'"
+NAMES = "default, letter, message_id, vars"
 HEAD = "metric_batch: x\ningest_sql: select 1\n"
 
 WRONG = [
@@ -38,6 +40,21 @@ WRONG = [
     ("alert_methods:\n- email\n- 5", 5, "alert_methods.1 is 5; allowed is text (in quotes)"),
     ("alert_methods: 5", 3, "alert_methods is 5; allowed is a list"),
     ("table_key: a-b", 3, r"table_key is 'a-b'; allowed is text that matches ^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}$"),
+    (
+        "alert_message_text: |\n  {{ letter.title }}\n  {{ letter.entries[0].lead.valeu }}",
+        5,
+        f"alert_message_text: {VIEW} has no attribute 'valeu'. Defined: {NAMES} (with a sample message: anomaly)",
+    ),
+    (
+        "alert_message_html: \"{% include 'mail.html' %}\"",
+        3,
+        "alert_message_html: mail.html: there is no such file under metrics (with a sample message: anomaly)",
+    ),
+    (
+        "alert_message_subject: '{% if %}'",
+        3,
+        "alert_message_subject: Expected an expression, got 'end of statement block' (with a sample message: anomaly)",
+    ),
     ("metric_tags: [a]", 3, "metric_tags is ['a']; allowed is a mapping"),
     ("metric_tags:\n  a:\n    level: 1", 5, "metric_tags.a.level is 1; allowed is text (in quotes)"),
     ("alert_direction: upp", 3, "alert_direction is 'upp'; allowed: both, up, down. Did you mean up?"),
