@@ -57,6 +57,10 @@ class _Draft:
         return self.file.path.as_posix()
 
     @property
+    def is_off(self) -> bool:
+        return self.document.layer.values.get("disable_batch") is True
+
+    @property
     def name_line(self) -> int:
         return self.document.layer.origin(("metric_batch",)).line or 1
 
@@ -106,8 +110,8 @@ def load_batch(folder: Path, name: str, environ: Mapping[str, str], overrides: M
 
 def find_names(folder: Path) -> dict[str, Path]:
     """Find the names of all batches under a metrics folder and their files, right or wrong; of two files the last."""
-    drafts = (_read_draft(file) for file in find_batch_files(folder))
-    return {draft.name: draft.file.path for draft in drafts if draft is not None}
+    drafts = tuple(draft for file in find_batch_files(folder) if (draft := _read_draft(file)) is not None)
+    return {draft.name: draft.file.path for draft in _drop_hidden(folder, drafts)}
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -129,7 +133,8 @@ def _scan(folder: Path, environ: Mapping[str, str], overrides: Mapping[str, obje
     except ValueError as error:
         examples = True
         problems.append(Problem("environment", None, str(error)))
-    drafts = tuple(draft for file in find_batch_files(folder, examples=examples) if (draft := _read_draft(file)) is not None)
+    files = find_batch_files(folder, examples=examples)
+    drafts = _drop_hidden(folder, tuple(draft for file in files if (draft := _read_draft(file)) is not None))
     defaults, of_defaults = _read_defaults(folder)
     given, of_given = read_overrides(overrides)
     names: dict[str, tuple[_Draft, ...]] = {}
@@ -137,6 +142,13 @@ def _scan(folder: Path, environ: Mapping[str, str], overrides: Mapping[str, obje
         names[draft.name] = (*names.get(draft.name, ()), draft)
     shared = (*problems, *of_defaults, *of_given)
     return _Folder(folder, drafts, defaults, shared, find_overrides(environ, names), given, names)
+
+
+def _drop_hidden(folder: Path, drafts: tuple[_Draft, ...]) -> tuple[_Draft, ...]:
+    """Let a batch of one's own take the name of an example that is off, which is then not there."""
+    examples = folder / "examples"
+    own = {draft.name for draft in drafts if not draft.file.path.is_relative_to(examples)}
+    return tuple(draft for draft in drafts if not (draft.name in own and draft.file.path.is_relative_to(examples) and draft.is_off))
 
 
 def _read_draft(file: BatchFile) -> _Draft | None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from anomflow.batches import load_batch, load_batches
+from anomflow.batches.switching import read_summary
 from tests.examples.conftest import METRICS
 
 EXAMPLES = METRICS / "examples"
@@ -75,3 +76,9 @@ def test_switched_off_means_off(home, ingest):
     batch = load_batch(METRICS, "python", {})
     assert batch.spec.is_disabled("ingest")
     assert ingest("python").counts["new"] == 2
+
+
+def test_the_readme_has_the_line_that_each_example_begins_with():
+    lines = (EXAMPLES / "README.md").read_text(encoding="utf-8").splitlines()
+    expected = [f"| [{name}]({name}/{name}.yaml) | {read_summary(text_of(name))} |" for name in NAMES]
+    assert [line for line in lines if line.startswith("| [")] == expected
