@@ -112,7 +112,7 @@ LINGER = """
 import os, subprocess, sys, time
 def ingest(pipe):
     writer = os.open(pipe, os.O_WRONLY)
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], pass_fds=[writer])
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], pass_fds=[writer])
     os.write(writer, b"started")
     {wait}
 """
@@ -120,16 +120,17 @@ RUN = """
 import sys
 from pathlib import Path
 from anomflow.hooks import Hook, run_ingest
-run_ingest(Hook(Path(sys.argv[1]).read_text(), "odd.py", 1, arguments={"pipe": sys.argv[2]}), 3600)
+run_ingest(Hook(Path(sys.argv[1]).read_text(), "odd.py", 1, arguments={"pipe": sys.argv[2]}), 300)
 """
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "wait",
     [
-        "time.sleep(3600)",
-        "import ctypes; ctypes.PyDLL(None).sleep(3600)",
-        "import signal; signal.pthread_sigmask(0, range(1, 32)); time.sleep(3600)",
+        "time.sleep(300)",
+        "import ctypes; ctypes.PyDLL(None).sleep(300)",
+        "import signal; signal.pthread_sigmask(0, range(1, 32)); time.sleep(300)",
     ],
     ids=["sleeps", "holds the interpreter", "blocks signals"],
 )
