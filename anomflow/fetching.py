@@ -29,11 +29,12 @@ def fetch_json(url: str, params: Mapping[str, Any] | None = None, headers: Mappi
     """Get a URL, or post ``body`` to it as JSON, and return the JSON of the answer.
 
     A connection that fails and the answers 429, 500, 502, 503 and 504 are tried again up to three times, after half a
-    second, one and two, or as long as ``Retry-After`` asks for, up to 30 seconds. Raises SourceError.
+    second, one and two, or as long as ``Retry-After`` asks for, up to 30 seconds. A redirection is followed, but not with
+    headers, which may hold a key that is not for the other address. Raises SourceError.
     """
     names = {"User-Agent": "anomflow", "Accept": "application/json", **(headers or {})}
     method = "GET" if body is None else "POST"
-    with httpx.Client(transport=httpx.HTTPTransport(retries=1), timeout=_TIMEOUT, follow_redirects=True, headers=names) as client:
+    with httpx.Client(timeout=_TIMEOUT, follow_redirects=not headers, headers=names) as client:
         try:
             request = client.build_request(method, url, params=dict(params or {}) or None, json=body)
         except (httpx.InvalidURL, ValueError) as error:
@@ -46,7 +47,7 @@ def _ask(client: httpx.Client, request: httpx.Request) -> httpx.Response:
     for wait in (*WAITS, None):
         try:
             response = client.send(request)
-        except httpx.UnsupportedProtocol as error:
+        except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
             raise SourceError(f"{_place(request)}: {error}") from None
         except httpx.TransportError as error:
             response = None
@@ -85,7 +86,10 @@ def _place(request: httpx.Request) -> str:
 
 
 def _status(response: httpx.Response) -> str:
-    return f"{response.status_code} {response.reason_phrase}".strip()
+    status = f"{response.status_code} {response.reason_phrase}".strip()
+    if response.next_request is None:
+        return status
+    return f"{status} ({_place(response.next_request)}; a redirection is not followed with headers)"
 
 
 def _quote(response: httpx.Response) -> str:

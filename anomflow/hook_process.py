@@ -28,6 +28,7 @@ from anomflow.hooks import ERROR_FILE, REQUEST_FILE, ROWS_FILE, SIGNAL_CODES, Ho
 from anomflow.masking import mask_secrets
 
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+_LONGEST_ERROR: Final = 2000  # characters; an exception may quote all of its data
 
 
 def load_function(hook: Hook) -> Callable[..., Any]:
@@ -66,7 +67,8 @@ def write_rows(hook: Hook, folder: Path) -> None:
     try:
         as_polars(load_function(hook)(**hook.arguments)).write_ipc(folder / ROWS_FILE)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is reported, SystemExit too
-        (folder / ERROR_FILE).write_text(mask_secrets(_describe(error, hook), os.environ), encoding="utf-8")
+        text = mask_secrets(_describe(error, hook), os.environ)
+        (folder / ERROR_FILE).write_text(_shorten(text), encoding="utf-8", errors="backslashreplace")
 
 
 def _describe(error: BaseException, hook: Hook) -> str:
@@ -74,6 +76,10 @@ def _describe(error: BaseException, hook: Hook) -> str:
     if isinstance(error, IngestError):
         return f"{place}: {error}"
     return f"{place}: {hook.function}() raised {type(error).__name__}: {error}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}... ({len(text)} characters)"
 
 
 def _find_line(error: BaseException, hook: Hook) -> int:

@@ -2,6 +2,6 @@
 
 from anomflow.batches.batch import Batch, FunctionSource
 from anomflow.batches.layers import Origin
-from anomflow.batches.loading import Loaded, find_names, load_batch, load_batches
+from anomflow.batches.loading import Loaded, find_names, find_owner, load_batch, load_batches
 
-__all__ = ["Batch", "FunctionSource", "Loaded", "Origin", "find_names", "load_batch", "load_batches"]
+__all__ = ["Batch", "FunctionSource", "Loaded", "Origin", "find_names", "find_owner", "load_batch", "load_batches"]

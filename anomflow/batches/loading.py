@@ -57,10 +57,6 @@ class _Draft:
         return self.file.path.as_posix()
 
     @property
-    def is_off(self) -> bool:
-        return self.document.layer.values.get("disable_batch") is True
-
-    @property
     def name_line(self) -> int:
         return self.document.layer.origin(("metric_batch",)).line or 1
 
@@ -110,8 +106,13 @@ def load_batch(folder: Path, name: str, environ: Mapping[str, str], overrides: M
 
 def find_names(folder: Path) -> dict[str, Path]:
     """Find the names of all batches under a metrics folder and their files, right or wrong; of two files the last."""
-    drafts = tuple(draft for file in find_batch_files(folder) if (draft := _read_draft(file)) is not None)
-    return {draft.name: draft.file.path for draft in _drop_hidden(folder, drafts)}
+    return {draft.name: draft.file.path for draft in _drop_hidden(folder, _read_drafts(folder))}
+
+
+def find_owner(folder: Path, name: str) -> Path | None:
+    """Return the file of the batch that has a name; None where it is free, as that of an example that is off is."""
+    owners_of_it = [draft for draft in _read_drafts(folder) if draft.name == name and not _is_hidden(draft, folder)]
+    return owners_of_it[0].file.path if owners_of_it else None
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -133,8 +134,7 @@ def _scan(folder: Path, environ: Mapping[str, str], overrides: Mapping[str, obje
     except ValueError as error:
         examples = True
         problems.append(Problem("environment", None, str(error)))
-    files = find_batch_files(folder, examples=examples)
-    drafts = _drop_hidden(folder, tuple(draft for file in files if (draft := _read_draft(file)) is not None))
+    drafts = _drop_hidden(folder, _read_drafts(folder, examples=examples))
     defaults, of_defaults = _read_defaults(folder)
     given, of_given = read_overrides(overrides)
     names: dict[str, tuple[_Draft, ...]] = {}
@@ -146,9 +146,17 @@ def _scan(folder: Path, environ: Mapping[str, str], overrides: Mapping[str, obje
 
 def _drop_hidden(folder: Path, drafts: tuple[_Draft, ...]) -> tuple[_Draft, ...]:
     """Let a batch of one's own take the name of an example that is off, which is then not there."""
-    examples = folder / "examples"
-    own = {draft.name for draft in drafts if not draft.file.path.is_relative_to(examples)}
-    return tuple(draft for draft in drafts if not (draft.name in own and draft.file.path.is_relative_to(examples) and draft.is_off))
+    own = {draft.name for draft in drafts if not _is_hidden(draft, folder)}
+    return tuple(draft for draft in drafts if not (draft.name in own and _is_hidden(draft, folder)))
+
+
+def _is_hidden(draft: _Draft, folder: Path) -> bool:
+    is_off = draft.document.layer.values.get("disable_batch") is True
+    return is_off and draft.file.path.is_relative_to(folder / "examples")
+
+
+def _read_drafts(folder: Path, *, examples: bool = True) -> tuple[_Draft, ...]:
+    return tuple(draft for file in find_batch_files(folder, examples=examples) if (draft := _read_draft(file)) is not None)
 
 
 def _read_draft(file: BatchFile) -> _Draft | None:

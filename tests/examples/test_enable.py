@@ -193,3 +193,8 @@ def test_two_batches_of_one_name_that_are_on_are_an_error(metrics):
     (metrics / "weather" / "weather.yaml").write_text("metric_batch: weather\ningest_sql: select 1\n")
     with pytest.raises(SettingsError, match="is also the name of"):
         load_batch(metrics, "weather", {})
+
+
+def test_init_may_take_the_name_of_an_example_that_is_off(metrics):
+    assert anomflow("init", "weather").exit_code == 0
+    assert load_batch(metrics, "weather", {}).path == metrics / "weather" / "weather.yaml"

@@ -86,3 +86,21 @@ def test_a_variable_that_is_missing_or_blank_is_told(monkeypatch):
     monkeypatch.setenv("SHOP_KEY", " ")
     with pytest.raises(SourceError, match="SHOP_KEY is not set; it is the key of the shop"):
         read_variable("SHOP_KEY", "the key of the shop")
+
+
+def test_a_redirection_is_followed_but_not_with_a_key(source):
+    source.answer("/old", {}, 301, {"Location": "/new?key=hidden"})
+    source.answer("/new", [1])
+    assert fetch_json(f"{source.url}/old") == [1]
+    with pytest.raises(SourceError) as caught:
+        fetch_json(f"{source.url}/old", headers={"X-Key": "hidden"})
+    words = f"{source.url}/old answered 301 Moved Permanently ({source.url}/new; a redirection is not followed with headers): "
+    assert str(caught.value).startswith(words)
+    assert "hidden" not in str(caught.value)
+    assert [asked.path for asked in source.asked] == ["/old", "/new", "/old"]
+
+
+def test_a_redirection_in_circles_is_told(source):
+    source.answer("/old", {}, 302, {"Location": "/old"})
+    with pytest.raises(SourceError, match="/old: Exceeded maximum allowed redirects"):
+        fetch_json(f"{source.url}/old")

@@ -11,9 +11,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from anomflow.batches import load_batch
 from anomflow.errors import IngestError
 from anomflow.hooks import Hook, run_ingest
 from anomflow.masking import mask_secrets
+from blocks.warehouses.duckdb import DuckDBWarehouse
+from cli.commands.init import write_scaffold
+from tasks.sources import read_source
 
 ROW = "{'metric_timestamp': '2026-01-01T10:00:00Z', 'metric_name': %s, 'metric_value': %s}"
 
@@ -59,6 +63,12 @@ def test_a_list_of_mappings_is_a_table(rows, expected):
     assert run(f"def ingest(): return {rows}").select("metric_name", "metric_value").rows() == expected
 
 
+def test_what_init_writes_runs(tmp_path):
+    write_scaffold(tmp_path, "shop", python=True)
+    rows = read_source(load_batch(tmp_path, "shop", {}), DuckDBWarehouse(path=str(tmp_path / "a.duckdb"))).observations
+    assert rows["metric_name"].to_list() == ["shop_example"]
+
+
 def test_mappings_of_mixed_types_are_told():
     with pytest.raises(IngestError, match=r"odd\.py:1: ingest returned a list of mappings whose values are not of one type"):
         run(f"def ingest(): return [{ROW % ('1', '1')}, {ROW % ('[2]', '1')}]")
@@ -85,6 +95,14 @@ def ingest():
     assert str(caught.value) == (
         "odd.py:6: ingest() raised ValueError: GET /?key=<SHOP_API_KEY> with '<SHOP_API_KEY>' at postgres://me:<password>@db/shop"
     )
+
+
+def test_an_error_that_quotes_its_data_is_cut():
+    with pytest.raises(IngestError) as caught:
+        run("def ingest(): raise ValueError('\\ud800' + 'x' * 10_000_000)")
+    assert str(caught.value).startswith("odd.py:1: ingest() raised ValueError: \\ud800xxx")
+    assert str(caught.value).endswith("xxx... (10000039 characters)")
+    assert len(str(caught.value)) < 2100
 
 
 def test_short_and_innocent_values_stay_readable():
