@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -37,7 +38,7 @@ class Conformed:
 
 
 def as_polars(result: object) -> pl.DataFrame:
-    """Take a polars, pandas or Arrow table as polars; an index is dropped.
+    """Take a polars, pandas or Arrow table, or a list of mappings, as polars; an index is dropped.
 
     Raises:
         IngestError: it is something else, or has columns that cannot be read.
@@ -46,6 +47,8 @@ def as_polars(result: object) -> pl.DataFrame:
         return result.collect()
     if isinstance(result, pl.DataFrame):
         return result
+    if isinstance(result, list) and all(isinstance(row, Mapping) for row in result):
+        return _build_table(result)
     import narwhals as nw  # noqa: PLC0415 - only foreign frames need it
 
     try:
@@ -57,8 +60,18 @@ def as_polars(result: object) -> pl.DataFrame:
     except Exception as error:
         raise IngestError(f"ingest returned a {_type_name(result)} that cannot be read: {error}") from error
     raise IngestError(
-        f"ingest returned a {_type_name(result)}; return a polars, pandas or Arrow table with the columns {', '.join(REQUIRED)}"
+        f"ingest returned a {_type_name(result)}; return a polars, pandas or Arrow table or a list of mappings with {', '.join(REQUIRED)}"
     )
+
+
+def _build_table(rows: list[Mapping[str, object]]) -> pl.DataFrame:
+    """Make a table of mappings; no rows are a table without rows."""
+    if not rows:
+        return pl.DataFrame(schema={name: OBSERVATIONS.columns[name] for name in REQUIRED})
+    try:
+        return pl.DataFrame([dict(row) for row in rows], infer_schema_length=None)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise IngestError(f"ingest returned a list of mappings whose values are not of one type by column: {error}") from error
 
 
 def _type_name(value: object) -> str:

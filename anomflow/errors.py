@@ -5,6 +5,7 @@ AnomflowError
     SqlError                a template or query that cannot be rendered or translated
     FrameError              a result without the columns or types that it must have
     IngestError             a user's ingest function that raised, hung or returned something else
+        SourceError             a web source, or what is needed to ask it, is not as it should be
     WarehouseError          an engine refused a statement
         WarehouseBusyError      locked by another process (transient)
         WarehouseUnavailableError  not reachable (transient)
@@ -79,6 +80,10 @@ class FrameError(AnomflowError):
 
 class IngestError(AnomflowError):
     """Report an ingest function that raised, hung or returned something else than rows."""
+
+
+class SourceError(IngestError):
+    """Report a web source that did not answer as it should, or a variable that is needed to ask it."""
 
 
 class WarehouseError(AnomflowError):

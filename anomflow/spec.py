@@ -90,6 +90,7 @@ class CommonSpec(Section):
     )
     disable_batch: bool = Field(False, description="Leave the batch out everywhere.")
     vars: dict[str, Any] = Field({}, description="Variables of your own for the batch's Jinja templates.")
+    prompt_fn: str | None = Field(None, description="Accepted from Anomstack without effect: no job of this version asks a language model.")
 
 
 class FeatureSpec(Section):
@@ -123,6 +124,7 @@ class IngestSpec(Section):
         None, description="Query in the dialect of its database that returns metric_timestamp, metric_name, metric_value."
     )
     ingest_fn: str | None = Field(None, description="Python source (or a lone include of a file) that defines `ingest()`.")
+    ingest_fn_args: dict[str, Any] = Field({}, description="Arguments of `ingest()`, by name.")
     ingest_db: str | None = Field(None, description="Database that `ingest_sql` runs on, where it is not `db`.")
     ingest_timeout: PositiveDuration = Field(timedelta(minutes=5), description="Time limit of the ingest function.")
     ingest_cron_schedule: str = Field("*/10 * * * *", description="When to ingest.")

@@ -30,7 +30,8 @@ def _query(batch: Batch, source: Warehouse) -> pl.DataFrame:
 
 
 def _call(batch: Batch) -> pl.DataFrame:
-    function = batch.function
+    function, ingest = batch.function, batch.spec.ingest
     assert function is not None  # noqa: S101 - the caller looked
     folder = function.path.parent.as_posix() if function.path else None
-    return run_ingest(Hook(function.text, function.where, function.line, folder), batch.spec.ingest.ingest_timeout.total_seconds())
+    hook = Hook(function.text, function.where, function.line, folder, arguments=ingest.ingest_fn_args)
+    return run_ingest(hook, ingest.ingest_timeout.total_seconds())

@@ -315,6 +315,30 @@ MUTANTS = (
         "return max(DAY,",
         "tests/laws/test_isolation.py::test_age_limit_counts_from_the_point_to_its_detection",
     ),
+    Mutant(
+        4,
+        "a function outlives the run that was killed",
+        "anomflow/hook_process.py",
+        "os.killpg(os.getpgrp(), signal.SIGKILL)",
+        "os.getpgrp()",
+        "tests/hooks/test_hook_process.py::test_a_function_ends_with_a_run_that_was_killed_and_so_does_all_that_it_started",
+    ),
+    Mutant(
+        8,
+        "an error of a function shows a key of the environment",
+        "anomflow/hook_process.py",
+        "mask_secrets(_describe(error, hook), os.environ)",
+        "mask_secrets(_describe(error, hook), {})",
+        "tests/hooks/test_hook_process.py::test_no_secret_of_the_environment_is_in_an_error",
+    ),
+    Mutant(
+        8,
+        "an include leads out of the metrics folder",
+        "anomflow/sql/templates.py",
+        "return path if inside and",
+        "return path if",
+        "tests/hooks/test_template_sandbox.py::test_a_template_cannot",
+    ),
 )
 
 

@@ -1,8 +1,9 @@
-"""What the README shows is what one gets.
+"""What the README and the pages of docs/ show is what one gets.
 
-A ``console`` block right after the line ``<!-- tested -->`` is run, one command after the other, in a copy of the
-checkout. Lines that start with ``$ `` are commands; those below are lines that the command must print, in this
-order, with ``...`` standing for any text. An exit code other than 0 fails, unless the command ends in ``# exits N``.
+A ``console`` block right after the line ``<!-- tested -->`` is run, one command after the other. Lines that start with
+``$ `` are commands; those below are lines that the command must print, in this order, with ``...`` standing for any text.
+An exit code other than 0 fails, unless the command ends in ``# exits N``. A block of another kind right after
+``<!-- tested: PATH -->`` is written to that file. All blocks of a page are taken in their order, in one copy of the checkout.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (ROOT / "README.md", ROOT / "metrics" / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
-_BLOCK = re.compile(r"^<!-- tested -->\n+```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^<!-- tested(?:: (?P<path>\S+))? -->\n+```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"^<!-- tested.*$", re.MULTILINE)
 _EXIT = re.compile(r"\s+# exits (\d+)$")
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".anomflow", ".*_cache", ".hypothesis", "__pycache__")
 
@@ -34,9 +36,24 @@ class Command:
     code: int = 0
 
 
-def read_blocks(markdown: str) -> list[tuple[Command, ...]]:
-    """Return the commands of each tested block; text before the first command of a block is an error."""
-    return [tuple(read_command(part) for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]) for block in _BLOCK.findall(markdown)]
+@dataclass(frozen=True)
+class Page:
+    """A file that a document shows."""
+
+    path: str
+    text: str
+
+
+def read_steps(markdown: str) -> list[Command | Page]:
+    """Return the files and commands of the tested blocks, in their order; a mark without a block of its kind is an error."""
+    blocks = list(_BLOCK.finditer(markdown))
+    assert len(blocks) == len(_MARK.findall(markdown)), "a mark `tested` stands before no block"
+    steps: list[Command | Page] = []
+    for block in blocks:
+        assert (block["kind"] == "console") == (block["path"] is None), f"{block['kind']} block with the mark {block[0].splitlines()[0]}"
+        parts = re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]
+        steps += [read_command(part) for part in parts] if block["path"] is None else [Page(block["path"], block["text"])]
+    return steps
 
 
 def read_command(part: str) -> Command:
@@ -78,20 +95,48 @@ def checkout(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT, tmp_path / "checkout", ignore=_LEFT_OUT))
 
 
-@pytest.mark.parametrize("commands", read_blocks(README), ids=lambda commands: commands[0].text)
-def test_a_block_of_the_readme_runs(commands: tuple[Command, ...], checkout: Path) -> None:
-    for command in commands:
-        run_command(command, checkout)
+def take_step(step: Command | Page, folder: Path) -> None:
+    if isinstance(step, Command):
+        run_command(step, folder)
+    else:
+        path = folder / step.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(step.text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", README))))
-def test_a_link_of_the_readme_leads_somewhere(target: str) -> None:
-    assert (ROOT / target).exists()
+def name_page(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
 
 
-def test_a_block_is_read_as_commands_with_what_they_print() -> None:
+def find_links() -> list[tuple[Path, str]]:
+    """Return each link to a file of the checkout, with the page that it stands on."""
+    pattern = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+    return sorted({(page, target) for page in PAGES for target in pattern.findall(page.read_text(encoding="utf-8"))})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _MARK.search(page.read_text(encoding="utf-8"))], ids=name_page)
+def test_what_a_page_shows_is_what_one_gets(page: Path, checkout: Path) -> None:
+    for step in read_steps(page.read_text(encoding="utf-8")):
+        take_step(step, checkout)
+
+
+@pytest.mark.parametrize(("page", "target"), find_links(), ids=str)
+def test_a_link_leads_somewhere(page: Path, target: str) -> None:
+    assert (page.parent / target).exists()
+
+
+def test_blocks_are_read_as_files_and_commands_with_what_they_print() -> None:
     markdown = "<!-- tested -->\n```console\n$ echo one\none\n\n$ false  # exits 1\n```\n\n```console\n$ not marked\n```\n"
-    assert read_blocks(markdown) == [(Command("echo one", ("one",)), Command("false", (), 1))]
+    markdown += "<!-- tested: a/b.yaml -->\n```yaml\nc: $ 1\n```\n"
+    assert read_steps(markdown) == [Command("echo one", ("one",)), Command("false", (), 1), Page("a/b.yaml", "c: $ 1\n")]
+
+
+@pytest.mark.parametrize(
+    "markdown", ["<!-- tested -->\n\ntext\n", "<!-- tested -->\n```yaml\na: 1\n```\n", "<!-- tested: a -->\n```console\n$ true\n```\n"]
+)
+def test_a_mark_that_marks_nothing_is_found(markdown: str) -> None:
+    with pytest.raises(AssertionError):
+        read_steps(markdown)
 
 
 @pytest.mark.parametrize("command", [Command("echo two", ("one",)), Command("false", ()), Command("printf 'b\\na\\n'", ("a", "b"))])

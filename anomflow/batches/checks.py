@@ -13,6 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from anomflow import sql
 from anomflow.batches.batch import Batch, find_lone_include, has_include
+from anomflow.batches.functions import defines_ingest, find_argument_problems
 from anomflow.batches.message_checks import check_messages
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import Problem, SqlError
@@ -21,6 +22,7 @@ from anomflow.spec import owners
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from anomflow.batches.batch import FunctionSource
     from anomflow.batches.layers import Layer
 
 _CRON_SIZES: Final = {0: ("minutes", 60), 1: ("hours", 24)}
@@ -31,7 +33,7 @@ _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 
 # Settings that are judged together: where one is wrong in itself, nothing is said of the others.
 _TOGETHER: Final = (
-    {"ingest_sql", "ingest_fn"},
+    {"ingest_sql", "ingest_fn", "ingest_fn_args"},
     {"train_min_n", "train_max_n"},
     {"vars", "ingest_sql", "train_sql", "score_sql", "plot_sql", "alert_message_subject", "alert_message_text", "alert_message_html"},
 )
@@ -47,6 +49,9 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
     for key, value in batch.values().items():
         if key.endswith("_cron_schedule"):
             yield from _check_cron(key, value, layer)
+    if batch.spec.common.prompt_fn is not None:
+        message = "prompt_fn has no effect: no job of this version asks a language model"
+        yield layer.problem(("prompt_fn",), message, warning=True)
     yield from _check_references(batch, layer)
     yield from _check_time_zone(batch, layer)
     yield from _check_thresholds(batch, layer)
@@ -147,6 +152,8 @@ def _check_source(batch: Batch, layer: Layer) -> Iterator[Problem]:
             yield Problem(batch.path.as_posix(), 1, message, "ingest_sql")
     elif ingest.ingest_fn is not None:
         yield from _check_function(batch, layer)
+    elif ingest.ingest_fn_args:
+        yield layer.problem(("ingest_fn_args",), "ingest_fn_args has no effect: the batch has no ingest function", warning=True)
 
 
 def _check_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
@@ -164,28 +171,20 @@ def _check_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
         yield layer.problem(("ingest_fn",), f"ingest_fn includes {included}, which cannot be read: {error}")
         return
     if source is not None:
-        yield from _check_python(source.text, source.where, source.line)
+        yield from _check_python(source, batch, layer)
 
 
-def _check_python(text: str, where: str, line: int) -> Iterator[Problem]:
+def _check_python(source: FunctionSource, batch: Batch, layer: Layer) -> Iterator[Problem]:
     try:
-        module = ast.parse(text)
+        module = ast.parse(source.text)
     except (SyntaxError, ValueError) as error:
         at = getattr(error, "lineno", None) or 1
-        yield Problem(where, line + at - 1, f"not valid Python: {getattr(error, 'msg', error)}", "ingest_fn")
+        yield Problem(source.where, source.line + at - 1, f"not valid Python: {getattr(error, 'msg', error)}", "ingest_fn")
         return
-    if not any(_defines_ingest(statement) for statement in ast.walk(module)):
-        yield Problem(where, line, "defines no function ingest()", "ingest_fn")
-
-
-def _defines_ingest(statement: ast.AST) -> bool:
-    """Tell whether a statement binds the name ``ingest`` (or may: a star import)."""
-    match statement:
-        case ast.FunctionDef(name="ingest") | ast.Name(id="ingest", ctx=ast.Store()):
-            return True
-        case ast.ImportFrom(names=names):
-            return any((name.asname or name.name) in {"ingest", "*"} for name in names)
-    return False
+    if not defines_ingest(module):
+        yield Problem(source.where, source.line, "defines no function ingest()", "ingest_fn")
+        return
+    yield from find_argument_problems(source, batch.spec.ingest.ingest_fn_args, layer)
 
 
 def _check_templates(batch: Batch, layer: Layer) -> Iterator[Problem]:

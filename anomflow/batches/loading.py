@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from anomflow.batches.batch import Batch
 from anomflow.batches.checks import find_problems
-from anomflow.batches.documents import Document, read_document
+from anomflow.batches.documents import read_document
+from anomflow.batches.drafts import Draft, read_drafts
 from anomflow.batches.environment import Overrides, find_overrides, ignores_examples, read_overrides, read_variables
-from anomflow.batches.finding import YAML_SUFFIXES, BatchFile, find_batch_files
+from anomflow.batches.finding import YAML_SUFFIXES, BatchFile
 from anomflow.batches.layers import DEFAULT, KeyPath, Layer, Origin, merge_layers
 from anomflow.batches.suggestions import suggest
 from anomflow.batches.validation import build_spec, find_unknown_keys
@@ -22,8 +22,6 @@ from anomflow.spec import owners
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-_NAME_LINE: Final = re.compile(r"""^metric_batch\s*:\s*["']?([A-Za-z0-9_.-]+)""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -45,33 +43,16 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """A batch file as it was read; ``name`` is the batch's, or the best guess where it cannot be read."""
-
-    file: BatchFile
-    document: Document
-    name: str
-
-    @property
-    def where(self) -> str:
-        return self.file.path.as_posix()
-
-    @property
-    def name_line(self) -> int:
-        return self.document.layer.origin(("metric_batch",)).line or 1
-
-
-@dataclass(frozen=True)
 class _Folder:
     """What is known of a metrics folder before any batch of it is built."""
 
     path: Path
-    drafts: tuple[_Draft, ...]
+    drafts: tuple[Draft, ...]
     defaults: Layer
     shared: tuple[Problem, ...]
     overrides: Overrides
     given: Layer
-    names: Mapping[str, tuple[_Draft, ...]] = field(default_factory=dict)
+    names: Mapping[str, tuple[Draft, ...]] = field(default_factory=dict)
 
 
 def load_batches(folder: Path, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Loaded:
@@ -104,12 +85,6 @@ def load_batch(folder: Path, name: str, environ: Mapping[str, str], overrides: M
     return batch
 
 
-def find_names(folder: Path) -> dict[str, Path]:
-    """Find the names of all batches under a metrics folder and their files, right or wrong; of two files the last."""
-    drafts = (_read_draft(file) for file in find_batch_files(folder))
-    return {draft.name: draft.file.path for draft in drafts if draft is not None}
-
-
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Drop repetitions (a wrong default is found again with every batch) and sort by place."""
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.where, problem.line or 0)))
@@ -129,32 +104,14 @@ def _scan(folder: Path, environ: Mapping[str, str], overrides: Mapping[str, obje
     except ValueError as error:
         examples = True
         problems.append(Problem("environment", None, str(error)))
-    drafts = tuple(draft for file in find_batch_files(folder, examples=examples) if (draft := _read_draft(file)) is not None)
+    drafts = read_drafts(folder, examples=examples)
     defaults, of_defaults = _read_defaults(folder)
     given, of_given = read_overrides(overrides)
-    names: dict[str, tuple[_Draft, ...]] = {}
+    names: dict[str, tuple[Draft, ...]] = {}
     for draft in drafts:
         names[draft.name] = (*names.get(draft.name, ()), draft)
     shared = (*problems, *of_defaults, *of_given)
     return _Folder(folder, drafts, defaults, shared, find_overrides(environ, names), given, names)
-
-
-def _read_draft(file: BatchFile) -> _Draft | None:
-    """Read a YAML file; one that is not named like a batch and has none of our keys is somebody's data."""
-    document = read_document(file.path)
-    values = document.layer.values
-    ours = any(key in owners() or suggest(key, ["metric_batch"]) for key in values)
-    if document.readable and not (file.named or ours):
-        return None
-    name = values.get("metric_batch")
-    return _Draft(file, document, name if isinstance(name, str) else _guess_name(file, document))
-
-
-def _guess_name(file: BatchFile, document: Document) -> str:
-    if document.readable or not file.path.is_file():
-        return file.guess
-    match = _NAME_LINE.search(file.path.read_text(encoding="utf-8", errors="replace"))
-    return match[1] if match else file.guess
 
 
 def _read_defaults(folder: Path) -> tuple[Layer, tuple[Problem, ...]]:
@@ -177,7 +134,7 @@ def _unknown_name(name: str, scan: _Folder) -> Problem:
     return Problem(scan.path.as_posix(), None, f"there is no batch {name!r}.{suggest(name, list(scan.names), 0.6)} Batches: {known}")
 
 
-def _build(draft: _Draft, scan: _Folder) -> tuple[Batch | None, tuple[Problem, ...]]:
+def _build(draft: Draft, scan: _Folder) -> tuple[Batch | None, tuple[Problem, ...]]:
     problems = list(_draft_problems(draft, scan))
     if not draft.document.readable:
         return None, tuple(problems)
@@ -194,7 +151,7 @@ def _build(draft: _Draft, scan: _Folder) -> tuple[Batch | None, tuple[Problem, .
     return replace(batch, warnings=tuple(problem for problem in problems if problem.warning)), tuple(problems)
 
 
-def _draft_problems(draft: _Draft, scan: _Folder) -> list[Problem]:
+def _draft_problems(draft: Draft, scan: _Folder) -> list[Problem]:
     """Report what is wrong with a file itself: its YAML, its name, a hook that nothing runs."""
     problems = list(draft.document.problems)
     if draft.document.readable and "metric_batch" not in draft.document.layer.values:

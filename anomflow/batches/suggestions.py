@@ -30,7 +30,6 @@ ANOMSTACK_KEYS: Final = frozenset(
         "model_tag",
         "preprocess_fn",
         "preprocess_params",
-        "prompt_fn",
         "tholdalert_methods",
         "tholdalert_recent_n",
     }

@@ -83,7 +83,7 @@ def _check_name(batch: str, output: Output) -> None:
     """Refuse a name that the spec does not allow, or that another file has."""
     from pydantic import ValidationError  # noqa: PLC0415 - as above
 
-    from anomflow.batches import find_names  # noqa: PLC0415 - as above
+    from anomflow.batches import find_owner  # noqa: PLC0415 - as above
     from anomflow.spec import CommonSpec  # noqa: PLC0415 - as above
 
     try:
@@ -93,9 +93,9 @@ def _check_name(batch: str, output: Output) -> None:
         raise typer.BadParameter(message) from error
     if batch == "defaults":
         raise typer.BadParameter("defaults is the folder of the shared defaults; take another name")
-    names = find_names(output.metrics)
-    if batch in names:
-        raise typer.BadParameter(f"there is a batch {batch} already, in {names[batch].as_posix()}")
+    owner = find_owner(output.metrics, batch)
+    if owner is not None:
+        raise typer.BadParameter(f"there is a batch {batch} already, in {owner.as_posix()}")
 
 
 def write_scaffold(metrics: Path, batch: str, *, python: bool) -> tuple[Path, Path]:
