@@ -6,6 +6,7 @@ AnomflowError
     FrameError              a result without the columns or types that it must have
     IngestError             a user's ingest function that raised, hung or returned something else
     WarehouseError          an engine refused a statement
+        MissingTableError       a table that no job made yet
         WarehouseBusyError      locked by another process (transient)
         WarehouseUnavailableError  not reachable (transient)
     ModelError              a model object that cannot be used
@@ -83,6 +84,10 @@ class IngestError(AnomflowError):
 
 class WarehouseError(AnomflowError):
     """Report a statement that an engine refused."""
+
+
+class MissingTableError(WarehouseError):
+    """Report a table that is not there yet."""
 
 
 class WarehouseBusyError(WarehouseError, Transient):

@@ -1,6 +1,6 @@
 """The entry of the `anomflow` command: global options, discovery of the commands, errors as lines.
 
-Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings.
+Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings, 3 something needs attention (`status`).
 """
 
 from __future__ import annotations
@@ -94,9 +94,10 @@ def build_app() -> typer.Typer:
         cls=_Group,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=True,
         rich_markup_mode=None,
-        epilog="--metrics and --json may stand anywhere. Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings.",
+        epilog="--metrics and --json may stand anywhere. Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings,"
+        " 3 something needs attention (status).",
     )
     app.callback()(_set_globals)
     for module in sorted(found.name for found in pkgutil.iter_modules(commands.__path__)):
