@@ -58,7 +58,10 @@ class Ledgers:
 
     def query(self, query: Query, **variables: object) -> pl.DataFrame | None:
         """Run one of our queries over the batch's rows; None where there is no table yet."""
+        import polars as pl  # noqa: PLC0415 - as above
+
         from anomflow.conform import conform_times  # noqa: PLC0415 - as above
+        from anomflow.coverage import TYPES  # noqa: PLC0415 - as above
         from anomflow.frames import OBSERVATIONS  # noqa: PLC0415 - as above
         from anomflow.sql import build_query, check_columns  # noqa: PLC0415 - as above
 
@@ -66,7 +69,9 @@ class Ledgers:
             return None
         frame = self.session.read(build_query(query, self.batch, self.session, variables))
         check_columns(frame, query, self.batch.name)
-        return conform_times(frame, also=_SPANS)
+        # An engine may sum whole numbers to decimals, and knows no type of a column without a value.
+        types = {name: dtype for name, dtype in TYPES.items() if name in frame.columns}
+        return conform_times(frame, also=_SPANS).with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
 
     def of_batch(self, session: Session) -> str:
         """Render the condition that a row is the batch's."""

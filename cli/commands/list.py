@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.options import BatchNames
+from cli.options import AsOf, BatchNames
 from cli.output import Output
 from cli.tables import print_table
+from cli.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ def list_batches(
     ctx: typer.Context,
     batches: BatchNames = None,
     by_metric: Annotated[bool, typer.Option("--by-metric", help="List the metrics of the batches instead.")] = False,
+    as_of: AsOf = None,
 ) -> None:
     """List the batches (or with --by-metric their metrics): newest point and score, age of the model, open alerts, schedule.
 
@@ -44,7 +46,7 @@ def list_batches(
     from cli.reading import read_batches  # noqa: PLC0415 - `--help` need not wait for it
 
     output: Output = ctx.obj
-    now = datetime.now(UTC)
+    now = parse_time(as_of) or datetime.now(UTC)
     found = read_batches(output, batches or [], lambda ledgers: read_metrics(ledgers, now, courses=by_metric))
     rows = [row for reading in found for row in (describe_metrics(reading) if by_metric else [describe_batch(reading, now)])]
     if output.as_json:

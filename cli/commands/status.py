@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.options import BatchNames
+from cli.options import AsOf, BatchNames
 from cli.output import Output
 from cli.tables import escape_text, paint, print_table
-from cli.times import parse_when
+from cli.times import parse_time, parse_when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +36,7 @@ def status(
     batches: BatchNames = None,
     hours: Annotated[float | None, typer.Option(min=0.01, max=87600, help="Look at the last so many hours.")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Look at the time since then: ISO 8601, or an age such as 7d.")] = None,
+    as_of: AsOf = None,
 ) -> None:
     """Tell whether everything is ingested, judged and told; the last 24 hours by default. Exit code 3: something needs attention.
 
@@ -46,7 +47,7 @@ def status(
     from cli.reading import read_batches  # noqa: PLC0415 - as above
 
     output: Output = ctx.obj
-    now = datetime.now(UTC)
+    now = parse_time(as_of) or datetime.now(UTC)
     window = Window(find_start(hours, since, now), now)
     found = read_batches(output, batches or [], lambda ledgers: read_state(ledgers, window))
     rows = [describe(reading, window) for reading in found]
