@@ -15,5 +15,5 @@ Sets = Annotated[
 AsOf = Annotated[str | None, typer.Option(metavar="TIME", help="Tell it as of this time (ISO 8601), not as of now.")]
 BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="Name of the batch.", autocompletion=complete_batches)]
 BatchNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[BATCH]...", help="Names of batches; none given means all.", autocompletion=complete_batches)
+    list[str] | None, typer.Argument(metavar="BATCH", help="Names of batches; none given means all.", autocompletion=complete_batches)
 ]

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _HEADINGS: Final = ("alert", "batch", "metric", "when (UTC)", "kind", "status", "value", "expected", "reason")
 _ID: Final = 8  # characters of an id that a table shows
 Id = Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert's id or its beginning.", autocompletion=complete_alerts)]
-Ids = Annotated[
-    list[str], typer.Argument(metavar="ALERT_ID...", help="The alerts' ids or their beginnings.", autocompletion=complete_alerts)
-]
+Ids = Annotated[list[str], typer.Argument(metavar="ALERT_ID", help="The alerts' ids or their beginnings.", autocompletion=complete_alerts)]
 
 
 class _Group(TyperGroup):
@@ -53,7 +51,7 @@ Example: anomflow alerts resolve 4f0c --reason "load test"
 def list_alerts(  # noqa: PLR0917 - the words of a command are named by its user
     ctx: typer.Context,
     batch: Annotated[
-        str | None, typer.Argument(metavar="[BATCH]", help="The batch; none given means all.", autocompletion=complete_batches)
+        str | None, typer.Argument(metavar="BATCH", help="The batch; none given means all.", autocompletion=complete_batches)
     ] = None,
     status: Annotated[str | None, typer.Option(help="Only those that are open, snoozed, late or resolved.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only those of a kind: anomaly, threshold, flatline, ...")] = None,

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def init(  # noqa: PLR0917 - the words of a command are named by its user
     ctx: typer.Context,
-    batch: Annotated[str | None, typer.Argument(metavar="[BATCH]", help="Name of the new batch; without one you are asked.")] = None,
+    batch: Annotated[str | None, typer.Argument(metavar="BATCH", help="Name of the new batch; without one you are asked.")] = None,
     python: Annotated[bool, typer.Option("--python", help="Ingest by a Python function instead of a SQL query.")] = False,
     like: Annotated[
         str | None,

@@ -170,7 +170,11 @@ def find_all_troubles(reading: Reading[State], batch: Batch | None) -> list[str]
         return [str(reading.problem)]
     if state is None or batch.spec.common.disable_batch:
         return []
-    covered = ["nothing was ingested yet"] if state.coverage is None else state.still or find_troubles(state.coverage, state.window)
+    covered = (
+        ["nothing was ingested yet"]
+        if state.coverage is None or state.traces["row"] is None
+        else state.still or find_troubles(state.coverage, state.window)
+    )
     now = state.window.until
     return [*covered, *find_undelivered(state.outbox, now, find_patience(batch.spec, ["alert"], now))]
 
