@@ -48,7 +48,7 @@ def _describe_command(path: str, command: Any) -> Iterator[str]:
 def _name(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return f"{parameter.metavar or parameter.name.upper()}"
-    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
     return f"{', '.join(parameter.opts)}{value}"
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.commands_run import invoke, read
+from tests.cli.terminal import talk
 from tests.world import START, Clock, World, at, series
 
 SPIKE = 390
@@ -165,23 +161,3 @@ def test_in_a_terminal_it_asks(shop: World, answer: str, status: str):
     shown = talk(words, {"Resolve 1 alert?": answer})
     assert "orders" in shown
     assert shop.alerts(alert_id=chosen)["status"].item() == status
-
-
-def talk(words: list[str], answers: dict[str, str]) -> str:
-    """Run the command in a pseudo-terminal, answer each question when it is asked, and return what was shown."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "cli.main", *words]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True, env={**os.environ, "COLUMNS": "200"})
-    os.close(slave)
-    shown, waiting = "", dict(answers)
-    while select.select([master], [], [], 120)[0]:
-        try:
-            shown += os.read(master, 4096).decode()
-        except OSError:  # the other side has gone
-            break
-        for question in [asked for asked in waiting if asked in shown]:
-            os.write(master, waiting.pop(question).encode())
-    os.close(master)
-    process.wait(timeout=60)
-    assert waiting == {}
-    return shown

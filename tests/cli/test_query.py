@@ -38,7 +38,7 @@ def test_rows_come_as_json_csv_and_table(shop: World):
     }
     rows = list(csv.reader(io.StringIO(invoke(shop, "query", "shop", sql, "--format", "csv").stdout)))
     assert rows == [["name", "n", "empty"], ["[red]\x1b\x9b\u202eorders", "30", ""]]
-    assert invoke(shop, "query", "shop", sql).stdout.splitlines()[1] == "[red]\\u001b\\u009b\\u202eorders  30        -"
+    assert invoke(shop, "query", "shop", sql).stdout.splitlines()[1] == "[red]\\u001b\\u009b\\u202eorders  30      -"
 
 
 def test_json_shows_no_character_that_steers_a_terminal(shop: World):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from anomflow.batches import load_batch
 from cli.main import build_app
-from tests.cli.test_alerts import talk
+from tests.cli.terminal import talk
 
 
 def init(metrics: Path, *words: str) -> Result:
