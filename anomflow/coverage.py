@@ -122,30 +122,51 @@ def build_coverage(rows: pl.DataFrame, window: Window, tempo: Tempo) -> Coverage
     if tempo.freq is not None:
         counts["judged"] = None
     silent = counted.filter((pl.col("ingested") == 0) & (pl.col("expected") > 1))["metric_name"]
-    oldest: Any = (waiting["oldest_waiting"] if tempo.freq is None else waiting["last_point"]).min()
+    since = pl.col("oldest_waiting") if tempo.freq is None else _find_unjudged(window, tempo.freq)
+    oldest: Any = waiting.select(since.alias("since"))["since"].min()
     return Coverage(counted.height, counts, tuple(silent), tuple(waiting["metric_name"]), oldest)
 
 
 def _expect(window: Window, tempo: Tempo) -> pl.Expr:
-    """Count the rows that a metric's cadence gives from the window's start, or its own, to its end; at least those it has."""
-    start = pl.max_horizontal(pl.col("first_point"), pl.lit(window.since, pl.Datetime("us", "UTC")))
-    length = (pl.lit(window.until, pl.Datetime("us", "UTC")) - start).dt.total_microseconds()
-    own = (pl.col("last_earlier") - pl.col("first_point")).dt.total_microseconds() / (pl.col("earlier") - 1)
+    """Count the rows that a metric's cadence gives from the window's start, or its own, to its end; those it has where it has none."""
     if tempo.freq is not None:
-        return (length / (tempo.freq / timedelta(microseconds=1))).floor().fill_null(0).clip(lower_bound=0).cast(pl.Int64)
+        return _expect_buckets(window, tempo.freq)
+    start = pl.max_horizontal(pl.col("first_point"), _moment(window.since))
+    length = (_moment(window.until) - start).dt.total_microseconds()
+    own = (pl.col("last_earlier") - pl.col("first_point")).dt.total_microseconds() / (pl.col("earlier") - 1)
     is_known = (pl.col("earlier") >= _FEWEST) & (own > 0)
     return pl.when(is_known).then((length / own).floor()).otherwise(pl.col("ingested")).fill_null(0).cast(pl.Int64)
+
+
+def _expect_buckets(window: Window, freq: timedelta) -> pl.Expr:
+    """Count the whole buckets in the window from the one of the metric's first row on."""
+    width = freq / timedelta(microseconds=1)
+    begin = pl.max_horizontal(
+        (_moment(window.since).dt.epoch("us") / width).ceil(),
+        (pl.col("first_point").dt.epoch("us") / width).floor(),
+    )
+    end = (_moment(window.until).dt.epoch("us") / width).floor()
+    return (end - begin).fill_null(0).clip(lower_bound=0).cast(pl.Int64)
+
+
+def _moment(moment: datetime) -> pl.Expr:
+    return pl.lit(moment, pl.Datetime("us", "UTC"))
 
 
 def _is_waiting(window: Window, tempo: Tempo) -> pl.Expr:
     if tempo.waits is None:
         return pl.lit(value=False)
-    due = pl.lit(window.until - tempo.waits, pl.Datetime("us", "UTC"))
+    due = _moment(window.until - tempo.waits)
     if tempo.freq is None:
         return (pl.col("oldest_waiting") <= due).fill_null(value=False)
     # The bucket after the last judged one has ended when its next neighbour has a row; its end was due.
-    judged = pl.col("last_score").fill_null(pl.lit(window.since - tempo.freq, pl.Datetime("us", "UTC")))
-    return ((pl.col("last_point") >= judged + 2 * tempo.freq) & (judged + 2 * tempo.freq <= due)).fill_null(value=False)
+    end = _find_unjudged(window, tempo.freq) + tempo.freq
+    return ((pl.col("last_point") >= end) & (end <= due)).fill_null(value=False)
+
+
+def _find_unjudged(window: Window, freq: timedelta) -> pl.Expr:
+    """Return the start of the bucket after the last judged one."""
+    return (pl.col("last_score") + freq).fill_null(_moment(window.since))
 
 
 def find_troubles(coverage: Coverage, window: Window) -> list[str]:

@@ -135,10 +135,9 @@ def test_wrong_words_are_exit_code_2_and_change_nothing(shop: World, words: list
 
 
 def test_a_beginning_of_several_ids_is_refused_and_they_are_named(shop: World):
-    first, second = listed(shop)[:2]
-    shop.sql(
-        f"update metrics_alerts set alert_id = 'aaaa' || substr(alert_id, 5) where alert_id in ('{first['alert_id']}', '{second['alert_id']}')"
-    )
+    chosen = ", ".join(f"'{row['alert_id']}'" for row in listed(shop)[:2])
+    change = "update metrics_alerts set alert_id = concat('aaaa', substr(alert_id, 5))"
+    shop.sql(f"{change} where alert_id in ({chosen})")
     result = invoke(shop, "alerts", "resolve", "aaaa", "--yes")
     assert result.exit_code == 2
     assert "begins the ids of 2 alerts" in result.stderr
