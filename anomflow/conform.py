@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from anomflow.errors import FrameError, IngestError
 from anomflow.frames import HISTORY, METRIC, OBSERVATIONS, SCORES, TABLES, UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 REQUIRED: Final = ("metric_timestamp", "metric_name", "metric_value")
 
@@ -79,8 +82,8 @@ def _type_name(value: object) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def conform_times(frame: pl.DataFrame, timezone: str = "UTC") -> pl.DataFrame:
-    """Turn each column of times (by name one of ours, or by type) into UTC with microseconds; what is no time becomes null.
+def conform_times(frame: pl.DataFrame, timezone: str = "UTC", also: Collection[str] = ()) -> pl.DataFrame:
+    """Turn each column of times (by name one of ours or of ``also``, or by type) into UTC with microseconds; what is no time becomes null.
 
     A naive time is of ``timezone``: of an hour that occurs twice the first is meant, a time that the clocks skip is null.
     Text is ISO 8601 (``2026-01-01``, ``2026-01-01 00:00[:00[.ffffff]]``, ``T``, ``Z``, ``+02:00``); a number is an epoch in
@@ -89,7 +92,7 @@ def conform_times(frame: pl.DataFrame, timezone: str = "UTC") -> pl.DataFrame:
     Raises:
         FrameError: a column of ours is of a type that cannot be a time.
     """
-    names = [name for name, dtype in frame.schema.items() if name in TIME_COLUMNS or isinstance(dtype, pl.Datetime)]
+    names = [name for name, dtype in frame.schema.items() if name in TIME_COLUMNS or name in also or isinstance(dtype, pl.Datetime)]
     return frame.with_columns(_conform_time(frame[name], timezone) for name in names)
 
 

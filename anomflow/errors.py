@@ -7,6 +7,7 @@ AnomflowError
     IngestError             a user's ingest function that raised, hung or returned something else
         SourceError             a web source, or what is needed to ask it, is not as it should be
     WarehouseError          an engine refused a statement
+        MissingTableError       a table that no job made yet
         WarehouseBusyError      locked by another process (transient)
         WarehouseUnavailableError  not reachable (transient)
     ModelError              a model object that cannot be used
@@ -88,6 +89,10 @@ class SourceError(IngestError):
 
 class WarehouseError(AnomflowError):
     """Report a statement that an engine refused."""
+
+
+class MissingTableError(WarehouseError):
+    """Report a table that is not there yet."""
 
 
 class WarehouseBusyError(WarehouseError, Transient):

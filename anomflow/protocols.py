@@ -34,6 +34,10 @@ class Session(Protocol):
         """Run a query and return its rows; times come as ``Datetime('us', 'UTC')`` where the engine has a type for them."""
         ...
 
+    def confine(self) -> None:
+        """Give up files, network and extensions, before SQL of a person is run in a session for reading."""
+        ...
+
     def read_table(self, table: Table, name: str, where: str = "true") -> pl.DataFrame:
         """Read all columns of one of our tables, cast to its declared types; ``where`` is SQL built with ``literal``."""
         ...

@@ -168,8 +168,9 @@ def _inline(value: Any) -> str:
 def _query_lines() -> Iterator[str]:
     yield "## Queries"
     yield ""
-    yield "`ingest_sql` is in its database's own dialect. The others are DuckDB SQL, translated for the batch's warehouse; `scores` is"
-    yield "internal. All may use the batch's settings, its `vars`, and the filters `literal` and `identifier`."
+    yield "`ingest_sql` is in its database's own dialect. The others are DuckDB SQL, translated for the batch's warehouse; `scores`,"
+    yield "`overview` and `coverage` are internal. All may use the batch's settings, its `vars`, and the filters `literal` and"
+    yield "`identifier`."
     yield ""
     yield "| query | further variables | columns that it must return |"
     yield "|---|---|---|"

@@ -1,11 +1,12 @@
 """The entry of the `anomflow` command: global options, discovery of the commands, errors as lines.
 
-Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings.
+Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings, 3 something needs attention (`status`).
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -94,14 +95,31 @@ def build_app() -> typer.Typer:
         cls=_Group,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=True,
         rich_markup_mode=None,
-        epilog="--metrics and --json may stand anywhere. Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings.",
+        epilog="--metrics and --json may stand anywhere. Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings,"
+        " 3 something needs attention (status).",
     )
     app.callback()(_set_globals)
     for module in sorted(found.name for found in pkgutil.iter_modules(commands.__path__)):
         importlib.import_module(f"{commands.__name__}.{module}").register(app)
+    _keep_examples(app)
     return app
+
+
+def _keep_examples(app: typer.Typer) -> None:
+    """Let each example of a help text stand on a line of its own, as it is written."""
+    for command in app.registered_commands:
+        command.help = keep_lines(command.help or inspect.getdoc(command.callback) or "")
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            group.typer_instance.info.help = keep_lines(group.typer_instance.info.help or "")
+            _keep_examples(group.typer_instance)
+
+
+def keep_lines(text: str) -> str:
+    """Mark the examples of a help text as not to be wrapped."""
+    return text.replace("\n\nExample:", "\n\n\b\nExample:", 1)
 
 
 def main() -> None:

@@ -74,18 +74,19 @@ def record_judgements(session: Session, table_key: str, judgements: Judgements) 
     return _count(moves)
 
 
-def resolve_by_hand(session: Session, table_key: str, alert_id: str, now: datetime) -> bool:
-    """Resolve an open alert because a person says so, at ``now`` (UTC); False where it is not open."""
+def resolve_by_hand(session: Session, table_key: str, alert_id: str, now: datetime, *, why: str = "") -> bool:
+    """Resolve an open alert because a person says so (``why``), at ``now`` (UTC); False where it is not open."""
     alerts = Rows(session, ALERTS, table_key)
     found = [read_alert(row) for row in alerts.read(alerts.equals("alert_id", alert_id)).to_dicts()]
-    return any(_resolve_by_hand(alerts, alert, now) for alert in found)
+    detail = f" at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" + (f" ({why})" if why else "")
+    return any(_resolve_by_hand(alerts, alert, detail) for alert in found)
 
 
-def _resolve_by_hand(alerts: Rows, alert: Alert, now: datetime) -> bool:
+def _resolve_by_hand(alerts: Rows, alert: Alert, detail: str) -> bool:
     rule = find_alert_rule(AlertEvent.RESOLVED, AlertSituation(alert.state, alert.message_id is not None))
     if rule is None:
         return False
-    reason = mark_reason(alert.reason, AlertState.BY_HAND, f" at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    reason = mark_reason(alert.reason, AlertState.BY_HAND, detail)
     changes = {"status": alerts.session.literal(AlertState.BY_HAND.status), "reason": alerts.session.literal(reason)}
     return alerts.update(changes, alerts.equals("alert_id", alert.alert_id), alerts.equals("status", alert.state.status)) > 0
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anomflow.batches.batch import Batch
 
-Query = Literal["ingest", "train", "score", "scores", "plot"]
+Query = Literal["ingest", "train", "score", "scores", "plot", "overview", "coverage"]
 
 REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
     "ingest": ("metric_timestamp", "metric_name", "metric_value"),
@@ -32,6 +32,24 @@ REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
     "score": ("metric_name", "metric_timestamp", "metric_value", "score_metadata"),
     "scores": ("metric_name", "metric_timestamp", "metadata"),
     "plot": ("metric_name", "metric_timestamp", "metric_type", "metric_value", "metadata"),
+    "overview": ("metric_name", "points", "first_point", "last_point", "last_score"),
+    "coverage": (
+        "metric_name",
+        "earlier",
+        "first_point",
+        "last_earlier",
+        "last_point",
+        "last_score",
+        "ingested",
+        "scored",
+        "without_score",
+        "cold_start",
+        "not_finite",
+        "excluded",
+        "before_start",
+        "judged",
+        "oldest_waiting",
+    ),
 }
 
 # What a job's template may use beside the batch's own settings and `vars`; the caller gives all but `table`, `batch`
@@ -42,6 +60,8 @@ JOB_VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "score": ("table", "batch", "since", "until", "checkpoint", "metrics", "tie_break"),
     "scores": ("table", "batch", "since", "tie_break"),
     "plot": ("table", "batch", "until", "max_n", "metrics", "tie_break"),
+    "overview": ("table", "batch", "until"),
+    "coverage": ("table", "batch", "since", "until", "checkpoint", "tie_break"),
 }
 RESERVED: Final = frozenset(name for names in JOB_VARIABLES.values() for name in names)
 

@@ -71,6 +71,11 @@ class DuckDBSession(RelationalSession):
     def commit(self) -> None:
         self._run("commit")
 
+    def confine(self) -> None:
+        # Without files, network, extensions, and frames of this program, for as long as the instance lives.
+        for setting in ("python_enable_replacements = false", "enable_external_access = false", "lock_configuration = true"):
+            self._run(f"set {setting}")
+
     def rollback(self) -> None:
         # DuckDB ends a transaction by itself on some errors.
         with contextlib.suppress(WarehouseError):

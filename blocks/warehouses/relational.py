@@ -12,7 +12,7 @@ import polars as pl
 from prefect.blocks.core import Block
 
 from anomflow.conform import conform_times
-from anomflow.errors import FrameError, WarehouseError
+from anomflow.errors import FrameError, MissingTableError, WarehouseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +66,9 @@ class RelationalSession(ABC):
     @abstractmethod
     def rollback(self) -> None:
         """Undo all statements; never raise."""
+
+    def confine(self) -> None:  # noqa: B027 - an engine that lets a reader do nothing more has nothing to give up
+        """Give up what an engine lets a reader do beyond its database."""
 
     @property
     def tie_break(self) -> str:
@@ -178,7 +181,7 @@ class RelationalSession(ABC):
         if name not in self._columns:
             found = self._find_columns(name)
             if found is None:
-                raise WarehouseError(f"{self.location} has no table {name!r}; run the ingest of a batch with this table_key first")
+                raise MissingTableError(f"{self.location} has no table {name!r}; run the ingest of a batch with this table_key first")
             self._columns[name] = tuple(column.casefold() for column in found)
         present = [column for column in table.columns if column in self._columns[name]]
         missing = [column for column in table.key if column not in present]

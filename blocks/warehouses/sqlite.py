@@ -54,6 +54,9 @@ class SQLiteSession(AdbcSession):
         self.warehouse = warehouse
         self._canonical: set[str] = set()
 
+    def confine(self) -> None:
+        self._run("pragma query_only = 1")
+
     def _explain(self, error: Exception) -> Exception:
         words = str(error)
         if "is locked" in words:

@@ -46,7 +46,10 @@ def demo(
         ".anomflow/demo"
     ),
 ) -> None:
-    """Replay real histories through the flows, judge this machine live, and show the alerts."""
+    """Replay real histories through the flows, judge this machine live, and show the alerts.
+
+    Example: anomflow demo --home .anomflow/demo
+    """
     from cli.prefect_api import prefect_api  # noqa: PLC0415 - `--help` need not wait for it
     from cli.stories import write_report  # noqa: PLC0415 - as above
 

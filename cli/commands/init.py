@@ -1,54 +1,19 @@
-"""`init`: the files of a new batch, which validate as they are."""
+"""`init`: the files of a new batch, which validate as they are; asked for by flags, or question by question."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated, Final
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
 
 import typer
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from cli.completion import complete_batches
+from cli.output import Output
+from cli.scaffold import PYTHON, SQL, Draft, check_name, find_draft_problems, find_source, render_files, write_scaffold
 
-    from cli.output import Output
-
-_YAML: Final = """\
-{schema}metric_batch: {name}
-
-# Where the rows are kept: a kind (duckdb, sqlite) or a block (kind/block-name).
-db: duckdb
-
-# How often to look. Every setting: `anomflow show {batch}`.
-ingest_cron_schedule: "*/10 * * * *"
-
-# How many false alarms a metric may raise in 30 days.
-alert_false_alarms_per_month: 2
-
-# Static bounds, where you know them.
-# tholdalert_thresholds:
-#   {batch}_example: {{upper: 100, lower: 0}}
-"""
-
-_SQL: Final = """\
--- One row a metric and time: metric_timestamp (UTC, where it has no zone), metric_name, metric_value.
--- Replace it by a query over your own tables.
-select
-    current_timestamp as metric_timestamp,
-    '{batch}_example' as metric_name,
-    random() * 10 as metric_value
-"""
-
-_PYTHON: Final = '''\
-"""New rows of the batch {batch}."""
-
-from datetime import UTC, datetime
-from random import gauss
-
-
-def ingest():
-    """Return one row a metric and time; a list of mappings, or a polars, pandas or Arrow table."""
-    return [{{"metric_timestamp": datetime.now(UTC), "metric_name": "{batch}_example", "metric_value": gauss(10, 1)}}]
-'''
+_LIKE: Final = "like "
 
 
 def register(app: typer.Typer) -> None:
@@ -56,61 +21,120 @@ def register(app: typer.Typer) -> None:
     app.command()(init)
 
 
-def init(
+def init(  # noqa: PLR0917 - the words of a command are named by its user
     ctx: typer.Context,
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Name of the new batch.")],
+    batch: Annotated[str | None, typer.Argument(metavar="BATCH", help="Name of the new batch; without one you are asked.")] = None,
     python: Annotated[bool, typer.Option("--python", help="Ingest by a Python function instead of a SQL query.")] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="BATCH", help="Start from the query or function of another batch.", autocompletion=complete_batches),
+    ] = None,
+    db: Annotated[str, typer.Option(help="Where its rows are kept: duckdb, sqlite or kind/block-name.")] = Draft.db,
+    cron: Annotated[str, typer.Option(help="When to ingest.")] = Draft.cron,
+    freq: Annotated[str, typer.Option(metavar="WIDTH", help="Aggregate rows to buckets: 10min, 1h, 1d.")] = "",
+    channel: Annotated[str, typer.Option(help="Where alerts go: file, console, email, slack or kind/block-name.")] = "",
 ) -> None:
-    """Make the files of a new batch in the metrics folder; nothing that exists is overwritten.
+    """Make the files of a new batch in the metrics folder; nothing that exists is overwritten. Without a name you are asked.
 
     Example: anomflow init sales --python
+    Example: anomflow init sales --db sqlite --cron "0 * * * *" --freq 1h --channel email
     """
-    from anomflow.batches import load_batch  # noqa: PLC0415 - `--help` need not wait for it
-
     output: Output = ctx.obj
-    _check_name(batch, output)
-    written = write_scaffold(output.metrics, batch, python=python)
-    load_batch(output.metrics, batch, output.environ)
+    if batch is None:
+        draft = ask_draft(output)
+    else:
+        check_name(batch, output.metrics)
+        source = find_source(output.metrics, like) if like else PYTHON if python else SQL
+        draft = Draft(batch, source, db, cron, freq, channel)
+    write(output, draft)
+
+
+def write(output: Output, draft: Draft) -> None:
+    """Check a draft, write its files and say what to type next."""
+    from anomflow.errors import SettingsError  # noqa: PLC0415 - `--help` need not wait for it
+
+    problems = find_draft_problems(draft, output.environ)
+    if problems:
+        raise SettingsError(problems)
+    written = write_scaffold(output.metrics, render_files(draft, output.metrics))
     if output.as_json:
-        output.print_json({"batch": batch, "files": [path.as_posix() for path in written]})
+        output.print_json({"batch": draft.name, "files": [path.as_posix() for path in written]})
         return
     for path in written:
         typer.echo(f"written: {path.as_posix()}")
-    typer.echo(f"next: edit {written[1].as_posix()}, then `anomflow validate {batch}`")
+    typer.echo(f"next: edit {written[1].as_posix()}, then `anomflow validate {draft.name}`")
 
 
-def _check_name(batch: str, output: Output) -> None:
-    """Refuse a name that the spec does not allow, or that another file has."""
-    from pydantic import ValidationError  # noqa: PLC0415 - as above
-
-    from anomflow.batches import find_owner  # noqa: PLC0415 - as above
-    from anomflow.spec import CommonSpec  # noqa: PLC0415 - as above
-
-    try:
-        CommonSpec(metric_batch=batch)
-    except ValidationError as error:
-        message = f"{batch!r} is no name for a batch; allowed are letters, digits, _ . and - after a letter or digit"
-        raise typer.BadParameter(message) from error
-    if batch == "defaults":
-        raise typer.BadParameter("defaults is the folder of the shared defaults; take another name")
-    owner = find_owner(output.metrics, batch)
-    if owner is not None:
-        raise typer.BadParameter(f"there is a batch {batch} already, in {owner.as_posix()}")
+def ask_draft(output: Output) -> Draft:
+    """Ask for a batch question by question, each answer checked at once; show the file before it is written."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("Missing argument 'BATCH': the name of the new batch (in a terminal you are asked for it)")
+    typer.echo("A new batch. Enter takes what stands in brackets.")
+    draft = Draft("x")
+    for question in build_questions(output):
+        draft = ask(output, draft, question)
+    path, text = next(iter(render_files(draft, output.metrics).items()))
+    typer.echo(f"\n{path.as_posix()}:\n\n{text}")
+    typer.confirm("Write it?", default=True, abort=True)
+    return draft
 
 
-def write_scaffold(metrics: Path, batch: str, *, python: bool) -> tuple[Path, Path]:
-    """Write a batch's YAML file and its source; raise typer.BadParameter where one of them exists."""
-    folder = metrics / batch
-    schema = "# yaml-language-server: $schema=../batch.schema.json\n" if (metrics / "batch.schema.json").is_file() else ""
-    texts = {
-        folder / f"{batch}.yaml": _YAML.format(batch=batch, name=json.dumps(batch), schema=schema),
-        folder / f"{batch}.{'py' if python else 'sql'}": (_PYTHON if python else _SQL).format(batch=batch),
-    }
-    existing = [path.as_posix() for path in texts if path.exists()]
-    if existing:
-        raise typer.BadParameter(f"{' and '.join(existing)} exists already; nothing was written")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in texts.items():
-        path.write_text(text, encoding="utf-8")
-    yaml_file, source = texts
-    return yaml_file, source
+@dataclass(frozen=True)
+class Question:
+    """What is asked, what an answer does to the draft (or typer.BadParameter), what Enter answers."""
+
+    text: str
+    apply: Callable[[Draft, str], Draft]
+    default: str | None
+
+
+def build_questions(output: Output) -> tuple[Question, ...]:
+    """Return the questions in their order, the name first."""
+    return (
+        Question("Name (letters, digits, _ . -)", lambda _, answer: begin(output, answer), None),
+        Question(
+            "Rows come from (sql, python, or `like BATCH`)",
+            lambda draft, answer: replace(draft, source=choose_source(output, answer)),
+            SQL,
+        ),
+        Question("Warehouse (duckdb, sqlite, kind/block-name)", lambda draft, answer: replace(draft, db=answer), Draft.db),
+        Question("When to ingest (cron)", lambda draft, answer: replace(draft, cron=answer), Draft.cron),
+        Question(
+            "Aggregate rows to buckets of (10min, 1h, 1d, none)",
+            lambda draft, answer: replace(draft, freq="" if answer == "none" else answer),
+            "none",
+        ),
+        Question(
+            "Alerts go to (file, console, email, slack, kind/block-name)", lambda draft, answer: replace(draft, channel=answer), "file"
+        ),
+    )
+
+
+def begin(output: Output, answer: str) -> Draft:
+    """Begin a draft under a name that is free."""
+    check_name(answer, output.metrics)
+    return Draft(answer)
+
+
+def choose_source(output: Output, answer: str) -> str:
+    """Return the source that an answer names; raises typer.BadParameter."""
+    if answer.startswith(_LIKE):
+        return find_source(output.metrics, answer.removeprefix(_LIKE).strip())
+    if answer not in {SQL, PYTHON}:
+        raise typer.BadParameter(f"{answer!r} is none of sql, python, like BATCH")
+    return answer
+
+
+def ask(output: Output, draft: Draft, question: Question) -> Draft:
+    """Ask until the answer makes a draft without problems."""
+    while True:
+        answer = str(typer.prompt(question.text, default=question.default)).strip()
+        try:
+            changed = question.apply(draft, answer)
+        except typer.BadParameter as error:
+            output.print_failure(error.message)
+            continue
+        problems = find_draft_problems(changed, output.environ)
+        if not problems:
+            return changed
+        output.print_problems(problems)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options import BatchNames
 from cli.output import Output
 
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     ctx: typer.Context,
-    batches: Annotated[list[str] | None, typer.Argument(metavar="[BATCH]...", help="Batches to show; none given means all.")] = None,
+    batches: BatchNames = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="The page's file; report.html of ANOMFLOW_HOME by default.")
     ] = None,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.completion import complete_words
+from cli.options import Sets
 from cli.output import Output, parse_overrides
 from cli.prefect_api import prefect_api
+from cli.times import parse_time
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -22,13 +24,14 @@ def register(app: typer.Typer) -> None:
 
 def run(
     ctx: typer.Context,
-    words: Annotated[list[str], typer.Argument(metavar="JOB... BATCH", help="The jobs, in the order to run them, then the batch.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="JOB... BATCH", help="The jobs, in the order to run them, then the batch.", autocompletion=complete_words),
+    ],
     as_of: Annotated[
         str | None, typer.Option(metavar="TIME", help="Judge by this time (ISO 8601, UTC unless it has a zone), not by now.")
     ] = None,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given several times.")
-    ] = None,
+    sets: Sets = None,
     send: Annotated[bool, typer.Option("--send", help="Let a run over a past time use every channel, not just file and console.")] = False,
 ) -> None:
     """Run jobs of a batch, one after the other: ingest, train, score, alert, plot, pipeline.
@@ -60,17 +63,6 @@ def read_words(words: list[str]) -> tuple[list[str], str]:
         found = f"{unknown[0]!r} is no job" if unknown else "no job is given"
         raise typer.BadParameter(f"{found}; jobs are {', '.join(JOBS)}, and the batch comes last", param_hint="JOB... BATCH")
     return jobs, batch
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Read an ISO 8601 time, UTC unless it has a zone."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no ISO 8601 time such as 2026-01-31T12:00", param_hint="TIME") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def check_batch(output: Output, name: str, overrides: dict[str, str]) -> None:

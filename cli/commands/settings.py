@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options import BatchName, BatchNames, Sets
 from cli.output import Output, describe_problem, parse_overrides
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch, Loaded
     from anomflow.errors import Problem
-
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be given several times.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     ctx: typer.Context,
-    batches: Annotated[list[str] | None, typer.Argument(metavar="[BATCH]...", help="Batches to check; none given means all.")] = None,
+    batches: BatchNames = None,
     sets: Sets = None,
 ) -> None:
     """Check the settings of all batches (or of some) and report everything that is wrong with them.
@@ -68,7 +67,7 @@ def _count(count: int, noun: str, plural: str = "") -> str:
 
 def show(
     ctx: typer.Context,
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Name of the batch.")],
+    batch: BatchName,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value came from.")] = False,
     sets: Sets = None,
 ) -> None:

@@ -35,7 +35,9 @@ def test_every_command_with_arguments_has_an_example(command: str):
     assert f"Example: anomflow {command}" in " ".join(result.stdout.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["explain", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["explain", "--help"], ["list", "--help"], ["query", "--help"]]
+)
 def test_help_imports_nothing_large(arguments: list[str]):
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

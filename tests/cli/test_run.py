@@ -11,8 +11,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from anomflow.spec import JOBS
-from cli.commands.run import parse_time
 from cli.main import build_app
+from cli.times import parse_time
 from tests.world import World, series
 
 pytestmark = pytest.mark.timeout(300)  # the API starts within the first test's time

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
-QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "plot")
+QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "plot", "overview", "coverage")
 TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
@@ -63,6 +63,8 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "score": ("since", "until", "checkpoint", "metrics"),
     "scores": ("since",),
     "plot": ("until", "max_n", "metrics"),
+    "overview": ("until",),
+    "coverage": ("since", "until", "checkpoint"),
 }
 
 
