@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import yaml
 
+from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_foreign
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
-from anomflow.batches.suggestions import ANOMSTACK_KEYS, ANOMSTACK_PREFIXES, ANOMSTACK_SUFFIX
 from anomflow.batches.validation import find_bounds
-from anomflow.spec import SECTIONS, format_duration
+from anomflow.setting_types import format_duration
+from anomflow.spec import SECTIONS, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -104,6 +105,9 @@ def _reference_lines() -> Iterator[str]:
         yield from (f"# {line}" for line in to_yaml(key, field.default).split("\n"))
 
 
+_IGNORED: Final = "A setting of Anomstack without effect in this version."
+
+
 def build_schema() -> dict[str, Any]:
     """Build the JSON schema of a batch file: flat keys, durations and lists of names as they are written."""
     properties: dict[str, Any] = {}
@@ -113,7 +117,8 @@ def build_schema() -> dict[str, Any]:
     for _, key, field in settings():
         if not field.is_required():
             properties[key]["default"] = plain(field.default)
-    ignored = "|".join([*sorted(ANOMSTACK_KEYS), *(f"{prefix}.*" for prefix in ANOMSTACK_PREFIXES), f".*{ANOMSTACK_SUFFIX}"])
+    ignored = "|".join([*(key for key, foreign in FOREIGN_KEYS.items() if key not in owners() and not foreign.ours), *FOREIGN_PATTERNS])
+    ours = [key for key in properties if find_foreign(key) is not None]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Anomflow metric batch",
@@ -121,7 +126,7 @@ def build_schema() -> dict[str, Any]:
         "required": ["metric_batch"],
         "additionalProperties": False,
         "properties": properties,
-        "patternProperties": {f"^({ignored})$": {"description": "A setting of Anomstack without effect in this version."}},
+        "patternProperties": {f"^(?!({'|'.join(ours)})$)({ignored})$": {"deprecated": True, "description": _IGNORED}},
     }
 
 

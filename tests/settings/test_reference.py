@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from anomflow import reference
 from anomflow.batches.documents import parse_document
-from anomflow.spec import format_duration, owners, parse_duration
+from anomflow.setting_types import format_duration, parse_duration
+from anomflow.spec import owners
 
 if TYPE_CHECKING:
     from pathlib import Path
