@@ -75,7 +75,12 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration), _DURATION_SCHEM
 PositiveDuration = Annotated[Duration, AfterValidator(_check_positive), _DURATION_SCHEMA]
 _CRON_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\s*(@[A-Za-z]+|\S+(\s+\S+){4})\s*$"})
 _STATUS_SCHEMA = WithJsonSchema(
-    {"anyOf": [{"enum": ["RUNNING", "STOPPED"]}, {"type": "string", "pattern": "^(?:[Rr][Uu][Nn][Nn][Ii][Nn][Gg]|[Ss][Tt][Oo][Pp][Pp][Ee][Dd])$"}]}
+    {
+        "anyOf": [
+            {"enum": ["RUNNING", "STOPPED"]},
+            {"type": "string", "pattern": "^(?:[Rr][Uu][Nn][Nn][Ii][Nn][Gg]|[Ss][Tt][Oo][Pp][Pp][Ee][Dd])$"},
+        ]
+    }
 )
 
 Cron = Annotated[str, BeforeValidator(expand_cron), _CRON_SCHEMA]

@@ -123,7 +123,9 @@ class TrainSpec(Section):
         description="Newest rows of a metric that a rebuilt model starts from; it moves on when there are twice as many.",
     )
     train_min_n: int = Field(20, ge=2, le=1_000_000, description="Rows that a metric needs before it is scored.")
-    train_metric_timestamp_max_days_ago: int = Field(365, ge=1, le=MAX_DAYS, description="Rows older than this many days are not learned from.")
+    train_metric_timestamp_max_days_ago: int = Field(
+        365, ge=1, le=MAX_DAYS, description="Rows older than this many days are not learned from."
+    )
     train_include_metrics: Names = Field((), description="Metrics to learn; none given means all.")
     train_exclude_metrics: Names = Field((), description="Metrics not to learn.")
     disable_train: bool = Field(False, description="Do not train.")

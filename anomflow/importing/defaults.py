@@ -23,7 +23,9 @@ def merge_defaults(text: str, values: Mapping[str, Any], *, force: bool) -> tupl
         return text, (Note(_WHERE, document.problems[0].line, "failed", f"cannot be added to: {document.problems[0].message}"),)
     there = document.layer.values
     new = {key: value for key, value in values.items() if key not in there}
-    other = {key: value for key, value in values.items() if key in there and merge_values({key: there[key]}, {key: value})[key] != there[key]}
+    other = {
+        key: value for key, value in values.items() if key in there and merge_values({key: there[key]}, {key: value})[key] != there[key]
+    }
     if force and other:
         merged = merge_values(there, values)
         return _insert("", merged), ()

@@ -44,7 +44,10 @@ RENAMED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # Where a variable (by its name here) belongs in a Prefect block: kind/name and field.
 BLOCK_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
-    **{f"ANOMFLOW_EMAIL_{field.upper()}": ("email/default", field) for field in ("host", "port", "username", "password", "sender", "recipients")},
+    **{
+        f"ANOMFLOW_EMAIL_{field.upper()}": ("email/default", field)
+        for field in ("host", "port", "username", "password", "sender", "recipients")
+    },
     "ANOMFLOW_SLACK_TOKEN": ("slack/default", "token"),
     "ANOMFLOW_SLACK_CHANNEL": ("slack/default", "channel"),
     "GOOGLE_APPLICATION_CREDENTIALS": ("gcp-credentials/default", "service_account_file"),
@@ -102,6 +105,12 @@ def _unquote(value: str) -> str:
     return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
 
 
+def find_channels(variables: Mapping[str, str]) -> list[str]:
+    """Name the channels that an environment has settings for."""
+    needed = {"email": ("ANOMSTACK_ALERT_EMAIL_TO", "ANOMSTACK_ALERT_EMAIL_SMTP_HOST"), "slack": ("ANOMSTACK_SLACK_BOT_TOKEN",)}
+    return [channel for channel, names in needed.items() if all(variables.get(name) for name in names)]
+
+
 def translate_env(variables: Mapping[str, str], batches: Mapping[str, str]) -> Variables:
     """Name each variable as it is called here; ``batches`` maps the names of batches there to those here."""
     renamed = [_translate(name, value, batches) for name, value in sorted(variables.items())]
@@ -146,7 +155,10 @@ def _translate_override(name: str, batch: str, key: str, batches: Mapping[str, s
 
 
 def _write_names(renamed: list[_Renamed]) -> str:
-    lines = ["# The variables that the imported batches need, by their names here. Give each its value where your secrets live;", "# this file holds names only."]
+    lines = [
+        "# The variables that the imported batches need, by their names here. Give each its value where your secrets live;",
+        "# this file holds names only.",
+    ]
     for found in renamed:
         lines += [f"{ours}=  # {'' if ours == found.name else 'was '}{found.name}" for ours in found.ours]
     return "\n".join(lines) + "\n"

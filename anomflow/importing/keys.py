@@ -131,16 +131,20 @@ def _read_freq(text: str) -> str:
     return f"{match[1] or 1}{unit}" if match and unit else text
 
 
-def _translate_retention(value: Any, given: Given) -> Change | None:
+def _keeps_all(value: object) -> bool:
+    return str(value).lower() in {"true", "yes", "1"}
+
+
+def _translate_retention(value: Any, _given: Given) -> Change | None:
     """Keep all rows where deleting was switched off: here ingest drops old rows by itself."""
-    if str(value).lower() not in {"true", "yes", "1"}:
+    if not _keeps_all(value):
         return None
     words = f"becomes delete_after_n_days: {MAX_DAYS}, since ingest drops old rows by itself"
     return Change("disable_delete", "set", {"delete_after_n_days": MAX_DAYS}, words=words)
 
 
 def _translate_days(_value: Any, given: Given) -> Change | None:
-    if _translate_retention(given.values.get("disable_delete"), given) is None:
+    if not _keeps_all(given.values.get("disable_delete")):
         return None
     return Change("delete_after_n_days", "comment", words="had no effect, since disable_delete is set")
 

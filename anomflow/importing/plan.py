@@ -9,16 +9,20 @@ from typing import Any, Final
 
 from anomflow.batches.batch import find_lone_include, has_include
 from anomflow.batches.documents import Document, parse_document
-from anomflow.importing.environment import translate_env
+from anomflow.importing.environment import find_channels, translate_env
 from anomflow.importing.functions import find_expectations
 from anomflow.importing.keys import Change, Given, read_values, translate_keys
-from anomflow.importing.notes import Note
+from anomflow.importing.notes import Level, Note
 from anomflow.importing.rewriting import rewrite
 from anomflow.importing.templates import find_includes, find_variables
 
 DEFAULTS: Final = "defaults/defaults.yaml"
 ENVIRONMENT_FILE: Final = "imported.env"
 BLOCKS_FILE: Final = "blocks.yaml"
+_RETENTION_WORDS: Final = (
+    "delete_after_n_days is not set for all batches: each ingest drops rows older than 365 days. Set it before the first run"
+    " where a table holds older ones that you want to keep"
+)
 # What a batch is made of; anything else may be a key file as well as data.
 _COPIED: Final = frozenset({".sql", ".py"})
 _DOCUMENTS: Final = frozenset({".md", ".txt", ".rst"})
@@ -69,6 +73,12 @@ def build_plan(source: Source) -> Plan:
     files = {path: text for part in parts for path, text in part.files.items()}
     batches = dict(part.name for part in parts if part.name is not None)
     notes = [*of_defaults, *(note for part in parts for note in part.notes)]
+    if "alert_methods" not in defaults:
+        channels = find_channels(source.environment)
+        defaults |= {"alert_methods": channels} if channels else {}
+        notes.append(_tell_channels(channels))
+    if "delete_after_n_days" not in defaults:
+        notes.append(Note(DEFAULTS, None, "look", _RETENTION_WORDS, "delete_after_n_days"))
     if source.environment:
         variables = translate_env(source.environment, batches)
         files |= {ENVIRONMENT_FILE: variables.names, BLOCKS_FILE: variables.blocks}
@@ -77,6 +87,14 @@ def build_plan(source: Source) -> Plan:
         defaults |= read_values(shared, variables.defaults)
         notes += [*variables.notes, *_tell(shared, Document(parse_document("", "").layer), "environment")]
     return Plan(files, defaults, batches, tuple(notes))
+
+
+def _tell_channels(channels: list[str]) -> Note:
+    if channels:
+        words = f"becomes {', '.join(channels)} in the defaults, the channels that the environment has settings for"
+        return Note("environment", None, "done", f"alert_methods {words}", "alert_methods")
+    words = "is not set for all batches, so that messages of batches without it go to files only; name your channels in the defaults"
+    return Note(DEFAULTS, None, "look", f"alert_methods {words}", "alert_methods")
 
 
 def _import_file(path: str, source: Source) -> _Part:
@@ -97,10 +115,12 @@ def _import_file(path: str, source: Source) -> _Part:
 
 def _import_template(path: str, source: Source) -> _Part:
     """Leave out the queries of Anomstack's own jobs; what a batch includes comes with the batch."""
-    included = any(path in find_includes(text, source.texts) for name, text in source.texts.items() if name.endswith(".yaml") and name != DEFAULTS)
+    included = any(
+        path in find_includes(text, source.texts) for name, text in source.texts.items() if name.endswith(".yaml") and name != DEFAULTS
+    )
     if included and path.count("/") == 1:
         return _Part((Note(path, None, "done", "imported, since a batch includes it"),), {path: source.texts[path]})
-    level = "look" if included else "done"
+    level: Level = "look" if included else "done"
     return _Part((Note(path, None, level, "left out: Anomflow has its own in this folder"),))
 
 

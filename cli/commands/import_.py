@@ -46,11 +46,13 @@ def register(app: typer.Typer) -> None:
     app.command(name="import")(import_folder)
 
 
-def import_folder(
+def import_folder(  # noqa: PLR0917 - the options of the command
     ctx: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A metrics folder of Anomstack, or a checkout with one.")],
     env: Annotated[Path | None, typer.Option("--env", metavar="FILE", help="Its .env file; values of secrets are not copied.")] = None,
-    into: Annotated[Path | None, typer.Option("--into", metavar="DIR", help="The metrics folder to write to, instead of --metrics.")] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="The metrics folder to write to, instead of --metrics.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files and defaults that exist and differ.")] = False,
 ) -> None:
@@ -143,7 +145,11 @@ def _apply(plan: Plan, target: Path, output: Output, *, force: bool) -> Result:
     notes += [Note(name, None, "failed", "exists and differs; --force overwrites it") for name, what in files.items() if what == "kept"]
     if plan.defaults:
         path = target / _DEFAULTS
-        text, refused = merge_defaults(_read_text(path) or "", plan.defaults, force=force) if path.is_file() else merge_defaults("", plan.defaults, force=force)
+        text, refused = (
+            merge_defaults(_read_text(path) or "", plan.defaults, force=force)
+            if path.is_file()
+            else merge_defaults("", plan.defaults, force=force)
+        )
         notes += refused
         files[_DEFAULTS.as_posix()] = _write(path, text, force=True)
     batches = tuple(sorted(plan.batches.values()))

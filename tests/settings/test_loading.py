@@ -307,7 +307,6 @@ ingest_sql: >
         (8, "preprocess_params"),
         (10, "llmalert_recent_n"),
         (11, "disable_llmalert"),
-        (12, "ingest_default_schedule_status"),
         (3, "ingest_cron_schedule"),
         (6, "alert_recent_n"),
     ]
