@@ -150,6 +150,8 @@ effect here are reported as warnings.
 """
 
 
+_TABLE_MARK: Final = "<!-- generated: python -m anomflow.reference -->"
+_TABLE_END: Final = "<!-- end of what is generated -->"
 _TABLE_HEAD: Final = ("| key | default | allowed | meaning |", "|---|---|---|---|")
 
 
@@ -183,10 +185,21 @@ def _query_lines() -> Iterator[str]:
         yield f"| {query} | {variables} | {', '.join(f'`{name}`' for name in columns)} |"
 
 
+def build_migrating(text: str) -> str:
+    """Build the page about migrating anew: the table of keys between its two marks, the rest as it is written."""
+    from anomflow.importing.key_table import build_key_table  # noqa: PLC0415 - what is imported is written as this module writes
+
+    before, rest = text.split(_TABLE_MARK, 1)
+    _, after = rest.split(_TABLE_END, 1)
+    return f"{before}{_TABLE_MARK}\n\n{build_key_table()}\n{_TABLE_END}{after}"
+
+
 def build_files(root: Path) -> dict[Path, str]:
     """Build the text of each generated file under a checkout."""
     defaults = root / "metrics" / "defaults" / "defaults.yaml"
-    return {
+    migrating = root / "docs" / "migrating-from-anomstack.md"
+    pages = {migrating: build_migrating(migrating.read_text(encoding="utf-8"))} if migrating.is_file() else {}
+    return pages | {
         defaults: build_defaults(defaults.read_text(encoding="utf-8") if defaults.is_file() else ""),
         root / "metrics" / "batch.schema.json": json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n",
         root / "docs" / "reference" / "settings.md": build_page(),

@@ -97,6 +97,10 @@ SHIPPED: Final[Mapping[str, Any]] = {
     **{f"disable_{thing}": value for thing, value in _SWITCHES.items()},
     "delete_after_n_days": 365,
 }
+# The files that these include, which Anomflow does not need and must not take for its own.
+SHIPPED_FILES: Final = frozenset(
+    {*(f"defaults/sql/{name}.sql" for name in _QUERIES.values()), "defaults/python/preprocess.py", "defaults/python/prompt.py"}
+)
 # Settings that exist without a shipped value (commented out there), each of a batch or of the defaults.
 OPTIONAL: Final = (
     "metric_batch",

@@ -66,7 +66,7 @@ def read_values(changes: Collection[Change], values: Mapping[str, Any]) -> dict[
 
 
 def _translate(key: str, value: Any, given: Given) -> Change:
-    if given.shared and is_shipped(key, value):
+    if given.shared and is_shipped(key, value) and (key in owners() or key not in given.used):
         return Change(key, "drop", words="equals what Anomstack ships, so that Anomflow's default holds")
     if key in JOB_QUERIES and "defaults/sql/" in str(value):
         return Change(key, "drop", words="is the query that Anomstack ships, so that Anomflow's own holds")
