@@ -88,8 +88,9 @@ def _constraints(key: str, field: FieldInfo) -> str:
 
 
 def build_defaults(text: str = "") -> str:
-    """Build ``defaults.yaml`` anew, keeping what the team wrote above the marker."""
-    own = text.split(MARKER, 1)[0] if MARKER in text else _DEFAULTS_HEAD
+    """Build ``defaults.yaml`` anew, keeping what the team wrote: above the marker, or all where there is none."""
+    written = text.split(MARKER, 1)[0] if MARKER in text else f"{text.rstrip()}\n\n" if text.strip() else ""
+    own = written or _DEFAULTS_HEAD
     return own + "\n".join([MARKER, *_reference_lines()]) + "\n"
 
 

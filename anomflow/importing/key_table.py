@@ -55,7 +55,7 @@ def _describe_here(key: str) -> str:
     assert foreign is not None  # noqa: S101 - a test has each key of the table
     if foreign.ours is not None:
         return f"| renamed: `{foreign.ours}`"
-    return f"| {'not in this version' if foreign.fate == 'not built' else 'no effect'}: {foreign.words}"
+    return f"| {foreign.words if foreign.fate == 'not built' else f'no effect: {foreign.words}'}"
 
 
 def _write(value: Any) -> str:

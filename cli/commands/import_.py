@@ -195,7 +195,16 @@ def _print(result: Result, output: Output, *, dry_run: bool) -> None:
     output.print_problems(result.problems)
     looks = sum(note.level == "look" for note in result.notes)
     errors = sum(not problem.warning for problem in result.problems)
-    typer.echo(f"{len(result.batches)} batches imported, {looks} things to look at, {failed} failed, {errors} errors in the settings")
+    counts = (
+        _count(len(result.batches), "batch", "batches"),
+        _count(looks, "thing", "things"),
+        _count(errors, "error", "errors"),
+    )
+    typer.echo(f"{counts[0]} imported, {counts[1]} to look at, {failed} failed, {counts[2]} in the settings")
+
+
+def _count(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
 
 
 def format_notes(notes: Iterable[Note]) -> list[str]:

@@ -85,7 +85,7 @@ vars:
     )
     assert Path("metrics/sales/sales.sql").read_text() == SALES_SQL
     assert load_batch(Path("metrics"), "sales", {}).spec.common.vars == {"countries": ["de", "fr"], "country_column": "land"}
-    assert result.stdout.splitlines()[-1] == "1 batches imported, 2 things to look at, 0 failed, 0 errors in the settings"
+    assert result.stdout.splitlines()[-1] == "1 batch imported, 2 things to look at, 0 failed, 0 errors in the settings"
 
 
 def test_a_second_import_changes_nothing(write_theirs, bring) -> None:

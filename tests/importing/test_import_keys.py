@@ -14,7 +14,7 @@ from anomflow.batches.documents import parse_document
 from anomflow.importing.facts import OPTIONAL, SHIPPED, is_shipped
 from anomflow.importing.keys import Given, read_values, translate_keys
 from anomflow.importing.rewriting import rewrite
-from anomflow.reference import to_yaml
+from anomflow.reference import ROOT, to_yaml
 from anomflow.spec import owners
 
 # Of jobs and features that this version does not have, and of such as work otherwise: they load, and do nothing.
@@ -155,3 +155,9 @@ def test_nothing_that_was_given_is_lost(mix: dict[str, Any], comment: str, share
         assert kept if change.action in {"keep", "variable"} else change.words
     assert not written.kept or written.text.count("# a comment") == text.count("# a comment")
     assert {change.key for change in changes} == set(values)
+
+
+def test_every_key_is_on_the_page_about_migrating() -> None:
+    page = (ROOT / "docs" / "migrating-from-anomstack.md").read_text(encoding="utf-8")
+
+    assert [key for key in [*SHIPPED, *OPTIONAL] if page.count(f"\n| `{key}` | ") != 1] == []

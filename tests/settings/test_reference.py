@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,9 +16,6 @@ from anomflow import reference
 from anomflow.batches.documents import parse_document
 from anomflow.setting_types import format_duration, parse_duration
 from anomflow.spec import owners
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_generated_files_are_up_to_date() -> None:
@@ -43,6 +42,13 @@ def test_the_team_s_own_defaults_survive() -> None:
 
     assert parse_document(again, "defaults.yaml").layer.values == {"db": "sqlite"}
     assert "# stale" not in again
+
+
+def test_defaults_without_the_reference_are_kept_when_it_is_added() -> None:
+    again = reference.build_defaults("db: sqlite\n")
+
+    assert parse_document(again, "defaults.yaml").layer.values == {"db": "sqlite"}
+    assert reference.build_defaults(again) == again
 
 
 def test_the_commented_defaults_are_those_of_the_spec() -> None:
@@ -129,3 +135,14 @@ def test_any_text_reads_back_from_its_yaml(text: str) -> None:
 
     assert yaml.safe_load(written) == {"ingest_sql": text}
     assert parse_document(written, "x.yaml").layer.values == {"ingest_sql": text}
+
+
+@pytest.mark.parametrize("path", sorted((reference.ROOT / "metrics").glob("[!d]*/**/*.y*ml")), ids=lambda path: path.name)
+def test_every_batch_that_ships_names_the_schema_and_fits_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    values = parse_document(text, path.name).layer.values
+    schema = re.search(r"^# yaml-language-server: \$schema=(\S+)$", text, re.MULTILINE)
+
+    assert schema is not None
+    assert (path.parent / schema[1]).resolve() == reference.ROOT / "metrics" / "batch.schema.json"
+    assert jsonschema.Draft202012Validator(reference.build_schema()).is_valid({"metric_batch": "defaults", **values})
