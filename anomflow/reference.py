@@ -44,7 +44,8 @@ def plain(value: Any) -> Any:
 
 def to_yaml(key: str, value: Any) -> str:
     """Write ``key: value`` as YAML that reads back the same, texts of several lines as blocks."""
-    if not (isinstance(value, str) and "\n" in value.strip() and "\r" not in value and "\t" not in value):
+    plain_lines = isinstance(value, str) and "\n" in value.strip() and value.replace("\n", "").isprintable()
+    if not (plain_lines and key.isidentifier()):
         return yaml.safe_dump({key: plain(value)}, allow_unicode=True, sort_keys=False, width=1000).rstrip("\n")
     body = value.rstrip("\n")
     chomping = {0: "-", 1: ""}.get(len(value) - len(body), "+")

@@ -121,10 +121,12 @@ def _is_change(value: str | float | None) -> bool:
 
 
 def _check_variables(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    # A job gives its own variables to its query only, so a batch that keeps the default queries may use their names.
+    hidden = sql.RESERVED if any(batch.template(f"{query}_sql") for query in _TEMPLATES if query != "ingest") else frozenset[str]()
     for name in batch.spec.common.vars:
         if not name.isidentifier():
             yield layer.problem(("vars", name), f"vars.{name} cannot be used in a template; allowed are letters, digits and _")
-        elif name in owners() or name in sql.RESERVED or name == "vars":
+        elif name in owners() or name in hidden or name == "vars":
             yield layer.problem(("vars", name), f"vars.{name} would hide the setting or variable of that name; rename it")
 
 
@@ -164,7 +166,7 @@ def _check_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
 def _check_python(text: str, where: str, line: int) -> Iterator[Problem]:
     try:
         module = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = getattr(error, "lineno", None) or 1
         yield Problem(where, line + at - 1, f"not valid Python: {getattr(error, 'msg', error)}", "ingest_fn")
         return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anomflow.batches.batch import Batch
 
 # Engines whose kind is not what sqlglot calls their dialect.
+_JOBS: Final[tuple[sql.Query, ...]] = ("train", "score", "plot")
 _DIALECTS: Final = {"motherduck": "duckdb", "turso": "sqlite"}
 
 
@@ -35,6 +36,7 @@ def find_doubts(batch: Batch, kinds: Kinds) -> Iterator[Problem]:
     yield from _find_unknown(batch, "model_path", (batch.spec.models.model_path,), kinds.stores)
     yield from _find_unknown(batch, "alert_methods", batch.spec.alert.alert_methods, kinds.channels)
     yield from _check_ingest(batch)
+    yield from _check_translations(batch)
 
 
 def _find_unknown(batch: Batch, key: str, names: Collection[str], known: Collection[str]) -> Iterator[Problem]:
@@ -51,8 +53,7 @@ def _check_ingest(batch: Batch) -> Iterator[Problem]:
     template = batch.template("ingest_sql")
     if template is None:
         return
-    kind = (batch.spec.ingest.ingest_db or batch.spec.common.db).split("/", 1)[0]
-    dialect = _DIALECTS.get(kind, kind)
+    dialect = _find_dialect(batch.spec.ingest.ingest_db or batch.spec.common.db)
     try:
         reason = _parse(sql.build_query("ingest", batch, sql.AnsiQuoting(dialect), {}), dialect)
     except SqlError:  # what loading has reported as an error
@@ -61,11 +62,35 @@ def _check_ingest(batch: Batch) -> Iterator[Problem]:
         yield Problem(template.where, template.line, f"ingest_sql is hardly SQL of {dialect}: {reason}", "ingest_sql", warning=True)
 
 
-def _parse(text: str, dialect: str) -> str | None:
+def _check_translations(batch: Batch) -> Iterator[Problem]:
+    """Translate the batch's own queries of jobs for its warehouse, where loading has parsed them as DuckDB's."""
+    dialect = _find_dialect(batch.spec.common.db)
+    for query in _JOBS:
+        template = batch.template(f"{query}_sql")
+        if template is None or not _is_dialect(dialect):
+            continue
+        try:
+            sql.build_query(query, batch, sql.AnsiQuoting(dialect), sql.sample_variables(query))
+        except SqlError as error:
+            yield Problem(template.where, template.line, f"{query}_sql: {error.message}", f"{query}_sql", warning=True)
+
+
+def _find_dialect(ref: str) -> str:
+    kind = ref.split("/", 1)[0]
+    return _DIALECTS.get(kind, kind)
+
+
+def _is_dialect(name: str) -> bool:
     import sqlglot  # noqa: PLC0415 - takes half a second, which only `validate` need wait for
+
+    return sqlglot.Dialect.get(name) is not None
+
+
+def _parse(text: str, dialect: str) -> str | None:
+    import sqlglot  # noqa: PLC0415 - as above
     from sqlglot.errors import SqlglotError  # noqa: PLC0415 - as above
 
-    if sqlglot.Dialect.get(dialect) is None:
+    if not _is_dialect(dialect):
         return None
     # What sqlglot does not know it logs, once a statement, and keeps as it is.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)

@@ -12,7 +12,12 @@ from anomflow.batches.environment import environment_prefix
 from anomflow.importing.notes import Note
 from anomflow.spec import owners
 
-_LINE: Final = re.compile(r"^\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*?)\s*$")
+# A name is of one case: a line of a key that was pasted without quotes is no name.
+_ASSIGNMENT: Final = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Z_][A-Z0-9_]*|[a-z_][a-z0-9_]*)[ \t]*=[ \t]*"""
+    r"""(?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>[^']*)'|(?P<bare>[^\n]*))""",
+    re.MULTILINE,
+)
 _EMAIL: Final = {
     "FROM": ("ANOMFLOW_EMAIL_SENDER", "ANOMFLOW_EMAIL_USERNAME"),
     "TO": ("ANOMFLOW_EMAIL_RECIPIENTS",),
@@ -94,15 +99,14 @@ class _Renamed:
 
 
 def read_env(text: str) -> dict[str, str]:
-    """Read the lines of a ``.env`` file, ``NAME=value`` each; quotes are taken off, comments and empty values left out."""
-    found = {match["name"]: _unquote(match["value"]) for line in text.splitlines() if (match := _LINE.match(line))}
+    """Read the lines of a ``.env`` file, ``NAME=value`` each, without quotes (which may span lines), comments and empty values."""
+    found = {match["name"]: _read_value(match) for match in _ASSIGNMENT.finditer(text)}
     return {name: value for name, value in found.items() if value}
 
 
-def _unquote(value: str) -> str:
-    if value[:1] in {'"', "'"}:
-        return value[1:].split(value[0], 1)[0]
-    return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].strip()
+def _read_value(match: re.Match[str]) -> str:
+    quoted = match["double"] if match["double"] is not None else match["single"]
+    return quoted if quoted is not None else re.split(r"(?:^|\s)#", match["bare"], maxsplit=1)[0].strip()
 
 
 def find_channels(variables: Mapping[str, str]) -> list[str]:

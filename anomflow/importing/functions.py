@@ -19,7 +19,7 @@ def find_expectations(text: str) -> Iterator[tuple[int, str]]:
         yield jinja, "is a Jinja template there, and run as it stands here: double braces and {% %} are not rendered"
     try:
         module = ast.parse(text)
-    except (SyntaxError, ValueError):  # the loader tells, with its line
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the loader tells, with its line
         return
     bound = {name for node in ast.walk(module) for name in _find_bound(node)}
     for name, remedy in _GIVEN.items():

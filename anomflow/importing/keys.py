@@ -13,7 +13,6 @@ from anomflow.batches.validation import build_spec
 from anomflow.importing.facts import JOB_QUERIES, is_shipped
 from anomflow.importing.notes import Level
 from anomflow.spec import MAX_DAYS, owners
-from anomflow.sql import RESERVED
 
 Action = Literal["keep", "set", "variable", "comment", "drop"]
 
@@ -85,11 +84,11 @@ def _translate_foreign(key: str, value: Any, given: Given) -> Change:
     foreign = find_foreign(key)
     if foreign is not None and foreign.ours is not None:
         return Change(key, "set", {foreign.ours: value}, words=f"is called {foreign.ours} here")
-    usable = key.isidentifier() and key not in RESERVED and key != "vars"
+    usable = key.isidentifier() and key != "vars"
     if usable and (foreign is None or key in given.used):
         return Change(key, "variable", words="is a variable of the templates and stands under vars")
     if foreign is None:
-        words = "cannot be the name of a variable here (letters, digits and _, none of Anomflow's own); rename it in the templates too"
+        words = "cannot be the name of a variable here (letters, digits and _); rename it in the templates too"
         return Change(key, "comment", level="look", words=words)
     level: Level = "look" if foreign.fate == "not built" and not is_shipped(key, value) else "done"
     return Change(key, "comment", level=level, words=f"has no effect here: {foreign.words}")
@@ -108,7 +107,7 @@ def _translate_store(value: Any, _given: Given) -> Change | None:
     kind = next((kind for scheme, kind in _BUCKETS.items() if str(value).startswith(scheme)), None)
     if kind is None:
         return None
-    words = f"becomes the block {kind}/{BUCKET_BLOCK}, which is to be made for {value}; models are fitted anew"
+    words = f"becomes the block {kind}/{BUCKET_BLOCK}, which is to be made for {value!r}; models are fitted anew"
     return Change("model_path", "set", {"model_path": f"{kind}/{BUCKET_BLOCK}"}, "look", words)
 
 

@@ -8,6 +8,11 @@ from typing import Literal
 Level = Literal["done", "look", "failed"]
 
 
+def escape(text: str) -> str:
+    r"""Write what a terminal or a file could take for more than text (line breaks, escape codes) as Python does: ``\n``."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 @dataclass(frozen=True)
 class Note:
     """One thing that an import did or could not do.

@@ -10,6 +10,7 @@ import yaml
 
 from anomflow.batches.documents import parse_document
 from anomflow.importing.keys import Change, read_values
+from anomflow.importing.notes import escape
 from anomflow.reference import to_yaml
 
 
@@ -88,14 +89,19 @@ def _edit(segment: Segment, change: Change) -> list[str]:
     if change.action == "set":
         return [line for key, value in change.values.items() for line in to_yaml(key, value).split("\n")]
     if change.action == "comment":
-        return [f"# Not imported, {segment.key} {change.words}:", *(f"# {line}".rstrip() for line in segment.lines)]
+        return [_explain(change), *(f"# {escape(line)}".rstrip() for line in segment.lines)]
     return []
+
+
+def _explain(change: Change) -> str:
+    """Say why a key is a comment, on one line whatever the key holds: a line break in it would end the comment."""
+    return f"# Not imported, {escape(change.key)} {escape(change.words)}:"
 
 
 def _write_anew(changes: Sequence[Change], values: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     lines = [line for key, value in expected.items() for line in to_yaml(key, value).split("\n")]
     for change in changes:
         if change.action == "comment":
-            lines += [f"# Not imported, {change.key} {change.words}:"]
-            lines += [f"# {line}".rstrip() for line in to_yaml(change.key, values[change.key]).split("\n")]
+            lines += [_explain(change)]
+            lines += [f"# {escape(line)}".rstrip() for line in to_yaml(change.key, values[change.key]).split("\n")]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ def find_variables(text: str, files: Mapping[str, str]) -> frozenset[str]:
 def _find_undeclared(text: str) -> set[str]:
     try:
         return meta.find_undeclared_variables(_PARSER.parse(text))
-    except TemplateSyntaxError:  # the loader tells, with its line
+    except (TemplateSyntaxError, RecursionError):  # the loader tells, with its line
         return set()
 
 
@@ -38,6 +38,6 @@ def find_includes(text: str, files: Mapping[str, str]) -> tuple[str, ...]:
 def _find_referenced(text: str) -> Iterator[str]:
     try:
         names = list(meta.find_referenced_templates(_PARSER.parse(text)))
-    except TemplateSyntaxError:  # as above
+    except (TemplateSyntaxError, RecursionError):  # as above
         return
     yield from (PurePosixPath(name).as_posix() for name in names if name is not None)

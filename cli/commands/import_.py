@@ -183,15 +183,17 @@ def _check(target: Path, files: Iterable[str], batches: Iterable[str], output: O
 
 
 def _print(result: Result, output: Output, *, dry_run: bool) -> None:
+    from anomflow.importing import escape  # noqa: PLC0415 - as above
+
     failed = sum(note.level == "failed" for note in result.notes)
     if output.as_json:
         output.print_json(_describe(result, dry_run=dry_run))
         return
     for name, what in result.files.items():
-        typer.echo(f"{'would be ' if dry_run else ''}{what}: {name}")
+        typer.echo(f"{'would be ' if dry_run else ''}{what}: {escape(name)}")
     for level in ("done", "look", "failed"):
         for line in format_notes([note for note in result.notes if note.level == level]):
-            typer.echo(line, err=level == "failed")
+            typer.echo(escape(line), err=level == "failed")
     output.print_problems(result.problems)
     looks = sum(note.level == "look" for note in result.notes)
     errors = sum(not problem.warning for problem in result.problems)

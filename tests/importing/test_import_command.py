@@ -33,6 +33,7 @@ select now() as metric_timestamp, 'sales_{{ country }}' as metric_name, 1.0 as m
 GOOD = {"sales/sales.yaml": SALES, "sales/sales.sql": SALES_SQL}
 PYTHON = "import pandas as pd\n\ndef ingest() -> pd.DataFrame:\n    return pd.DataFrame()\n"
 SECRET = "hunter2-very-secret"
+KEY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
 ENV = f"""\
 # Mail
 ANOMSTACK_ALERT_EMAIL_FROM=a@example.org
@@ -45,6 +46,15 @@ ANOMSTACK_AWS_SECRET_ACCESS_KEY={SECRET}
 ANOMSTACK_TABLE_KEY=tmp.metrics
 ANOMSTACK_MODEL_PATH=s3://user:{SECRET}@bucket/models
 ANOMSTACK_OPENAI_KEY={SECRET}
+ANOMSTACK_GOOGLE_APPLICATION_CREDENTIALS_JSON='{{
+  "private_key": "-----BEGIN-----
+{SECRET}
+SECRETSECRET=={SECRET}
+{KEY}==
+-----END-----"
+}}'
+ANOMSTACK_PEM=-----BEGIN-----
+{KEY}==
 ANOMSTACK_DAGSTER_LOCAL=1
 ANOMSTACK_EMPTY=
 ANOMSTACK__SALES__ALERT_THRESHOLD=0.95
@@ -115,7 +125,7 @@ def test_no_secret_is_written_or_printed(write_theirs, bring) -> None:
     results = [bring("--env", str(write_env()), *more) for more in ((), ("--dry-run",), ("--json",), ("--force",))]
 
     texts = [result.output for result in results] + [path.read_text() for path in Path("metrics").rglob("*") if path.is_file()]
-    assert [text for text in texts if SECRET in text] == []
+    assert [text for text in texts if SECRET in text or KEY in text] == []
     assert [result.exit_code for result in results] == [0, 0, 0, 0]
 
 
@@ -131,7 +141,7 @@ def test_variables_get_their_names_here_and_blocks_refer_to_them(write_theirs, b
     assert not any("OPENAI" in name or "DAGSTER" in name or "EMPTY" in name for name in names)
     blocks = yaml.safe_load(Path("metrics/blocks.yaml").read_text())
     assert blocks["email/default"]["password"] == "${ANOMFLOW_EMAIL_PASSWORD}"
-    assert blocks["gcp-credentials/default"] == {"service_account_file": "${GOOGLE_APPLICATION_CREDENTIALS}"}
+    assert blocks["gcp-credentials/default"]["service_account_file"] == "${GOOGLE_APPLICATION_CREDENTIALS}"
     assert yaml.safe_load(Path("metrics/defaults/defaults.yaml").read_text()) == {
         "alert_methods": ["email", "slack"],
         "table_key": "tmp.metrics",
@@ -272,6 +282,35 @@ def test_only_what_batches_are_made_of_is_copied(write_theirs, bring) -> None:
     ]
     assert any(line.startswith("sales/key.json: left out; copy it yourself") for line in told(result.stdout, "look"))
     assert any(line.startswith("sales/old.yml: left out; Anomstack does not read .yml") for line in told(result.stdout, "look"))
+
+
+def test_text_of_a_terminal_is_shown_as_text(write_theirs, bring) -> None:
+    write_theirs({"x/x.yaml": 'metric_batch: x\ningest_sql: select 1\n"a\\e[31m\\nmetric_batch": 1\n', "x/\x1b[31m.json": "{}"})
+
+    result = bring()
+
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert "a\\x1b[31m\\nmetric_batch" in result.stdout
+    assert load_batch(Path("metrics"), "x", {}).name == "x"
+
+
+def test_a_file_with_carriage_returns_keeps_its_comments(write_theirs, bring) -> None:
+    folder = write_theirs(GOOD)
+    (folder / "sales" / "sales.yaml").write_bytes(b"\xef\xbb\xbf" + SALES.replace("\n", "\r\n").encode())
+
+    result = bring()
+
+    assert result.exit_code == 0, result.output
+    assert Path("metrics/sales/sales.yaml").read_text().startswith("# Sales by country.\n\nmetric_batch")
+
+
+def test_a_variable_may_have_the_name_of_one_that_a_job_gives(write_theirs, bring) -> None:
+    sql = "ingest_sql: select {% for metric in metrics %}'{{ metric }}'{% if not loop.last %},{% endif %}{% endfor %}\n"
+    write_theirs({"x/x.yaml": f"metric_batch: x\nmetrics: [a, b]\n{sql}"})
+
+    assert bring().exit_code == 0
+    assert load_batch(Path("metrics"), "x", {}).spec.common.vars == {"metrics": ["a", "b"]}
 
 
 def test_a_link_that_leads_out_is_not_followed(write_theirs, bring, tmp_path: Path) -> None:

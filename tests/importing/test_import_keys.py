@@ -81,7 +81,7 @@ def test_another_value_is_none_that_ships(key: str, value: Any) -> None:
         ("train_min_n", 1, ("comment", {}, "look")),
         ("disable_alerts", True, ("set", {"disable_alert": True}, "done")),
         ("country", "ie", ("variable", {}, "done")),
-        ("since", "2024-01-01", ("comment", {}, "look")),
+        ("since", "2024-01-01", ("variable", {}, "done")),
         ("my-country", "ie", ("comment", {}, "look")),
         ("vars", 5, ("comment", {}, "look")),
         ("alert_sql", "select 1", ("comment", {}, "look")),
@@ -130,11 +130,13 @@ def test_a_setting_of_anomstack_that_a_template_uses_becomes_a_variable() -> Non
     assert change.action == "variable"
 
 
-VALUES = st.none() | st.booleans() | st.integers(-5, 2000) | st.text(st.sampled_from("ab:#'\"{} \n-%é"), max_size=8)
+VALUES = st.none() | st.booleans() | st.integers(-5, 2000) | st.text(st.sampled_from("ab:#'\"{} \n\r\t\u2028\x85\x1b-%é"), max_size=8)
 NESTED = st.recursive(
     VALUES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=2), max_leaves=4
 )
-KEYS = st.sampled_from([*SHIPPED, *OPTIONAL, "disable_alerts", "country", "vars", "since", "my key", "metric_bach"])
+KEYS = st.sampled_from(
+    [*SHIPPED, *OPTIONAL, "disable_alerts", "country", "vars", "since", "my key", "a\nmetric_batch: b", "k\u2028x: 1", "metric_bach"]
+)
 MIXES = st.dictionaries(KEYS, NESTED | st.sampled_from(list(SHIPPED.values())), max_size=8)
 
 

@@ -24,6 +24,7 @@ from cli.main import build_app
         ("alert_methods: [file, emial]", "alert_methods is 'emial', of a kind that there is none of here; known: console, email, file"),
         ("model_path: s3-buckt/models", "Did you mean s3-bucket?"),
         ("ingest_sql: selec 1 frm", "ingest_sql is hardly SQL of duckdb: "),
+        ("plot_sql: from t pivot (sum(x) for y in (1, 2))\ndb: sqlite", "plot_sql: plot query: cannot be translated to sqlite"),
         ("ingest_sql: select 1; select 2", "ingest_sql is hardly SQL of duckdb: it holds 2 statements, not one"),
     ],
 )

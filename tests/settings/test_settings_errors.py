@@ -80,7 +80,7 @@ WRONG = [
     ("alert_min_change: [1]", 3, "alert_min_change is [1]; allowed is text (in quotes) or a number"),
     ("train_min_n: 50\ntrain_max_n: 20", 3, "train_min_n is 50, more than train_max_n (20): nothing would ever be scored"),
     ("vars: {a-b: 1}", 3, "vars.a-b cannot be used in a template; allowed are letters, digits and _"),
-    ("vars:\n  batch: 1", 4, "vars.batch would hide the setting or variable of that name; rename it"),
+    ("vars:\n  batch: 1\ntrain_sql: select 1", 4, "vars.batch would hide the setting or variable of that name; rename it"),
     ("ingest_fn: 'def ingest(): ...'", 3, "ingest_fn is set, and ingest_sql too (metrics/x/x.yaml:2); a batch has one of them"),
     ("metric_batch: y", 3, "metric_batch is set twice, first in line 1"),
     ("train_sql: |\n  select 1\n  from {{ tabel }}", 5, "train_sql: 'tabel' is undefined. Defined: "),
