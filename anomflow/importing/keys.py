@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from anomflow.batches.anomstack import find_foreign
 from anomflow.batches.layers import Layer, Origin
+from anomflow.batches.suggestions import suggest
 from anomflow.batches.validation import build_spec
 from anomflow.importing.facts import JOB_QUERIES, is_shipped
 from anomflow.importing.notes import Level
@@ -84,12 +85,11 @@ def _translate_foreign(key: str, value: Any, given: Given) -> Change:
     foreign = find_foreign(key)
     if foreign is not None and foreign.ours is not None:
         return Change(key, "set", {foreign.ours: value}, words=f"is called {foreign.ours} here")
-    usable = key.isidentifier() and key != "vars"
-    if usable and (foreign is None or key in given.used):
+    if key.isidentifier() and key in given.used:
         return Change(key, "variable", words="is a variable of the templates and stands under vars")
     if foreign is None:
-        words = "cannot be the name of a variable here (letters, digits and _); rename it in the templates too"
-        return Change(key, "comment", level="look", words=words)
+        words = f"is no setting, and no template of the batch uses it.{suggest(key, list(owners()))}"
+        return Change(key, "comment", level="look", words=words.rstrip("."))
     level: Level = "look" if foreign.fate == "not built" and not is_shipped(key, value) else "done"
     return Change(key, "comment", level=level, words=f"has no effect here: {foreign.words}")
 

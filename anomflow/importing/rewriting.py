@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -12,6 +13,9 @@ from anomflow.batches.documents import parse_document
 from anomflow.importing.keys import Change, read_values
 from anomflow.importing.notes import escape
 from anomflow.reference import to_yaml
+
+# What YAML counts as the end of a line beside the usual one.
+_OTHER_BREAKS: Final = re.compile("[\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,13 @@ def rewrite(text: str, changes: Sequence[Change], values: Mapping[str, Any]) -> 
 
 def split_segments(text: str) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
     """Split a block mapping into the lines of its keys and those below the last; nothing where it is no block mapping."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if _OTHER_BREAKS.search(text):
+        return (), ()
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode) or root.flow_style or any(key.start_mark.column for key, _ in root.value):
         return (), ()
-    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    lines = text.split("\n")
     starts = [key.start_mark.line for key, _ in root.value]
     ends = [_find_end(lines, start, after) for start, after in zip(starts, [*starts[1:], len(lines)], strict=True)]
     aboves = [lines[end:start] for end, start in zip([0, *ends[:-1]], starts, strict=True)]

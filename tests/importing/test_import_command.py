@@ -26,7 +26,7 @@ ingest_sql: >
 """
 SALES_SQL = """\
 {% for country in countries %}
-select now() as metric_timestamp, 'sales_{{ country }}' as metric_name, 1.0 as metric_value
+select now() as metric_timestamp, 'sales_{{ country }}' as metric_name, 1.0 /* {{ country_column }} */ as metric_value
 {% if not loop.last %}union all{% endif %}
 {% endfor %}
 """

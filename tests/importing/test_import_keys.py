@@ -80,8 +80,8 @@ def test_another_value_is_none_that_ships(key: str, value: Any) -> None:
         ("alert_threshold", 9, ("comment", {}, "look")),
         ("train_min_n", 1, ("comment", {}, "look")),
         ("disable_alerts", True, ("set", {"disable_alert": True}, "done")),
-        ("country", "ie", ("variable", {}, "done")),
-        ("since", "2024-01-01", ("variable", {}, "done")),
+        ("country", "ie", ("comment", {}, "look")),
+        ("alert_treshold", 0.9, ("comment", {}, "look")),
         ("my-country", "ie", ("comment", {}, "look")),
         ("vars", 5, ("comment", {}, "look")),
         ("alert_sql", "select 1", ("comment", {}, "look")),
@@ -124,10 +124,25 @@ def test_a_setting_under_two_names_keeps_the_present_one() -> None:
     assert change_of("delete_after_n_days", 30, disable_delete=True)[0] == "comment"
 
 
-def test_a_setting_of_anomstack_that_a_template_uses_becomes_a_variable() -> None:
-    (change,) = translate_keys(Given({"alert_max_n": 5}, {"alert_max_n"}))
+@pytest.mark.parametrize("key", ["alert_max_n", "country", "metrics", "since"])
+def test_a_key_that_a_template_uses_becomes_a_variable(key: str) -> None:
+    (change,) = translate_keys(Given({key: 5}, {key}))
 
     assert change.action == "variable"
+
+
+def test_a_misspelt_setting_is_told_with_what_was_meant() -> None:
+    (change,) = translate_keys(Given({"alert_treshold": 0.9}))
+
+    assert change.words == "is no setting, and no template of the batch uses it. Did you mean alert_threshold?"
+
+
+def is_in(key: str, value: Any, result: dict[str, Any]) -> bool:
+    """Tell whether a value arrived; the variables that were there may have got company."""
+    return key in result and (
+        result[key] == value
+        or (key == "vars" and isinstance(value, dict) and all(result[key].get(name) == part for name, part in value.items()))
+    )
 
 
 VALUES = st.none() | st.booleans() | st.integers(-5, 2000) | st.text(st.sampled_from("ab:#'\"{} \n\r\t\u2028\x85\x1b-%é"), max_size=8)
@@ -146,14 +161,14 @@ def test_nothing_that_was_given_is_lost(mix: dict[str, Any], comment: str, share
     """Each key is in the output with its value, or among what is told; and the text says just what was decided."""
     text = "".join(f"{comment}{to_yaml(key, value)}\n" for key, value in {"metric_batch": "x", **mix}.items())
     values = parse_document(text, "x.yaml").layer.values
-    changes = translate_keys(Given(values, {"alert_max_n"}, shared=shared))
+    changes = translate_keys(Given(values, {"alert_max_n", "country", "since"}, shared=shared))
 
     result = read_values(changes, values)
     written = rewrite(text, changes, values)
 
     assert parse_document(written.text, "x.yaml").layer.values == result
     for change in changes:
-        kept = result.get(change.key) == values[change.key] or result.get("vars", {}).get(change.key) == values[change.key]
+        kept = is_in(change.key, values[change.key], result) or is_in(change.key, values[change.key], result.get("vars", {}))
         assert kept if change.action in {"keep", "variable"} else change.words
     assert not written.kept or written.text.count("# a comment") == text.count("# a comment")
     assert {change.key for change in changes} == set(values)
