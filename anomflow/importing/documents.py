@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from anomflow.batches.batch import find_lone_include, has_include
 from anomflow.batches.documents import Document, parse_document
 from anomflow.importing.functions import find_expectations
-from anomflow.importing.keys import Change, Given, read_values, translate_keys
+from anomflow.importing.keys import Change, Given, names_models, read_values, translate_keys
 from anomflow.importing.notes import Note
 from anomflow.importing.rewriting import rewrite
 from anomflow.importing.templates import find_variables
@@ -28,7 +29,12 @@ class Source:
     taken: Mapping[str, str] = field(default_factory=dict)
     schema: bool = False
 
-    @property
+    @cached_property
+    def models(self) -> bool:
+        """Tell whether the defaults of all batches name models."""
+        return names_models(parse_document(self.texts.get("defaults/defaults.yaml", ""), "").layer.values)
+
+    @cached_property
     def texts(self) -> Mapping[str, str]:
         """Return the files that are text."""
         return {path: text for path, text in self.files.items() if text is not None}
@@ -52,7 +58,7 @@ def import_batch(path: str, text: str, source: Source) -> Part:
     if not values.get("metric_batch"):
         return Part((Note(path, 1, "failed", "has no metric_batch, so it is no batch; not imported"),))
     used = find_variables(str(values.get("ingest_sql") or ""), source.texts)
-    changes = translate_keys(Given(values, used))
+    changes = translate_keys(Given(values, used, models=names_models(values) or source.models))
     result = read_values(changes, values)
     name = str(result["metric_batch"])
     if not name:

@@ -19,6 +19,7 @@ Action = Literal["keep", "set", "variable", "comment", "drop"]
 
 _BUCKETS: Final = {"s3://": "s3-bucket", "gs://": "gcs-bucket"}
 BUCKET_BLOCK: Final = "anomstack-models"
+_FEATURE_WORDS: Final = "features are made for models that model_configs names, and the default detector needs none"
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 # pandas' spellings of widths of buckets, by the unit here.
 _UNITS: Final = {"t": "min", "min": "min", "h": "h", "d": "d", "s": "s", "w": "w"}
@@ -38,11 +39,20 @@ class Change:
 
 @dataclass(frozen=True)
 class Given:
-    """The keys of a file, and the variables that its templates use; ``shared`` for the defaults of all batches."""
+    """The keys of a file, and the variables that its templates use; ``shared`` for the defaults of all batches.
+
+    ``models`` tells whether this file or the defaults name models of PyOD, which features are made for.
+    """
 
     values: Mapping[str, Any]
     used: Collection[str] = ()
     shared: bool = False
+    models: bool = False
+
+
+def names_models(values: Mapping[str, Any]) -> bool:
+    """Tell whether a file names other models than those that Anomstack ships."""
+    return "model_configs" in values and not is_shipped("model_configs", values["model_configs"])
 
 
 def translate_keys(given: Given) -> tuple[Change, ...]:
@@ -111,17 +121,28 @@ def _translate_store(value: Any, _given: Given) -> Change | None:
     return Change("model_path", "set", {"model_path": f"{kind}/{BUCKET_BLOCK}"}, "look", words)
 
 
-def _translate_features(value: Any, _given: Given) -> Change | None:
+def _translate_features(value: Any, given: Given) -> Change | None:
     """Take the width of buckets out of the parameters of features: it is a setting of its own."""
     if not isinstance(value, dict) or not {"freq", "freq_agg"} & set(value):
-        return None
+        return _leave_features("preprocess_params", given)
     rest = {name: part for name, part in value.items() if name not in {"freq", "freq_agg"}}
-    values: dict[str, Any] = {"preprocess_params": rest} if rest and "preprocess_params" in owners() else {}
+    values: dict[str, Any] = {"preprocess_params": rest} if rest and given.models and "preprocess_params" in owners() else {}
     if value.get("freq") is not None:
         values |= {"freq": _read_freq(str(value["freq"])), "freq_agg": value.get("freq_agg", "mean")}
-    left = "" if "preprocess_params" in values or not rest else f"; {', '.join(rest)} have no effect in this version"
+    left = "" if "preprocess_params" in values or not rest else f"; {', '.join(rest)} have no effect: {_FEATURE_WORDS}"
     words = f"becomes {' and '.join(values) or 'nothing'}{left}"
     return Change("preprocess_params", "set" if values else "comment", values, "look" if left else "done", words)
+
+
+def _translate_hook(_value: Any, given: Given) -> Change | None:
+    return _leave_features("preprocess_fn", given)
+
+
+def _leave_features(key: str, given: Given) -> Change | None:
+    """Leave out how features are made where no model is given any."""
+    if given.models:
+        return None
+    return Change(key, "comment", level="look", words=f"has no effect here: {_FEATURE_WORDS}")
 
 
 def _read_freq(text: str) -> str:
@@ -168,6 +189,7 @@ def _translate_vars(value: Any, _given: Given) -> Change | None:
 _SPECIAL: Final = {
     "metric_batch": _translate_name,
     "model_path": _translate_store,
+    "preprocess_fn": _translate_hook,
     "preprocess_params": _translate_features,
     "disable_delete": _translate_retention,
     "delete_after_n_days": _translate_days,

@@ -115,5 +115,5 @@ def _import_defaults(source: Source) -> tuple[dict[str, Any], list[Note]]:
         return {}, [Note(DEFAULTS, problem.line, "failed", problem.message) for problem in document.problems]
     values = document.layer.values
     used = frozenset[str]().union(*(find_variables(text, source.texts) for name, text in source.texts.items() if name.endswith(".yaml")))
-    changes = translate_keys(Given(values, used, shared=True))
+    changes = translate_keys(Given(values, used, shared=True, models=source.models))
     return read_values(changes, values), list(tell_changes(changes, document, DEFAULTS))

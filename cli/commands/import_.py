@@ -210,14 +210,15 @@ def _count(count: int, one: str, more: str) -> str:
 
 
 def format_notes(notes: Iterable[Note]) -> list[str]:
-    """Write what is told of several places once, with the first of these places."""
+    """Write what is told of several places once, with the first of these places below."""
     groups: dict[tuple[str, str], list[str]] = {}
     for note in notes:
         groups.setdefault((note.level, note.words), []).append(f"{note.place}{f' {note.key}' if note.key else ''}")
     lines: list[str] = []
     for (level, words), places in groups.items():
         more = f", and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        lines.append(f"{level}: {', '.join(places[:_SHOWN])}{more}: {words}")
+        single = len(places) == 1
+        lines += [f"{level}: {places[0]}: {words}"] if single else [f"{level}: {words}", f"    {', '.join(places[:_SHOWN])}{more}"]
     return lines
 
 

@@ -131,6 +131,11 @@ def test_a_key_that_a_template_uses_becomes_a_variable(key: str) -> None:
     assert change.action == "variable"
 
 
+@pytest.mark.parametrize(("key", "value"), [("preprocess_fn", "def preprocess(df): ..."), ("preprocess_params", {"diff_n": 0})])
+def test_features_are_left_out_where_no_model_is_named(key: str, value: Any) -> None:
+    assert change_of(key, value)[::2] == ("comment", "look")
+
+
 def test_a_misspelt_setting_is_told_with_what_was_meant() -> None:
     (change,) = translate_keys(Given({"alert_treshold": 0.9}))
 

@@ -31,6 +31,8 @@ llmalert_recent_n: 3
 preprocess_params:
   diff_n: 1
   lags_n: 5
+preprocess_fn: >
+  {% include "./plant/preprocess.py" %}
 metric_tags:
   pump:
     owner: plant
@@ -75,6 +77,7 @@ THEIRS = {
     "defaults/sql/train.sql": "select 'theirs'",
     "plant/sensors.yaml": SENSORS,
     "plant/sensors.py": SENSORS_PY,
+    "plant/preprocess.py": "def preprocess(df, **params):\n    return df\n",
     "orders/orders.yaml": ORDERS,
     "orders/orders.sql": ORDERS_SQL,
 }
