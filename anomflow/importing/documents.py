@@ -9,8 +9,9 @@ from typing import Any
 
 from anomflow.batches.batch import find_lone_include, has_include
 from anomflow.batches.documents import Document, parse_document
+from anomflow.importing.changes import Change, Given
 from anomflow.importing.functions import find_expectations
-from anomflow.importing.keys import Change, Given, names_models, read_values, translate_keys
+from anomflow.importing.keys import names_models, read_values, translate_keys
 from anomflow.importing.notes import Note
 from anomflow.importing.rewriting import rewrite
 from anomflow.importing.templates import find_variables

@@ -8,11 +8,12 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from anomflow.batches.documents import Document, parse_document
+from anomflow.importing.changes import Given
 from anomflow.importing.documents import Part, Source, import_batch, tell_changes
 from anomflow.importing.environment import find_channels, translate_env
 from anomflow.importing.facts import SHIPPED_FILES
 from anomflow.importing.functions import find_expectations
-from anomflow.importing.keys import Given, read_values, translate_keys
+from anomflow.importing.keys import read_values, translate_keys
 from anomflow.importing.notes import Note
 from anomflow.importing.templates import find_includes, find_variables
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 import yaml
 
 from anomflow.batches.documents import parse_document
-from anomflow.importing.keys import Change, read_values
+from anomflow.importing.changes import Change
+from anomflow.importing.keys import read_values
 from anomflow.importing.notes import escape
 from anomflow.reference import to_yaml
 

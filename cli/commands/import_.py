@@ -7,38 +7,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.output import Output, describe_problem
+from cli.import_report import Result, print_result
+from cli.output import Output
 
 if TYPE_CHECKING:
     from anomflow.errors import Problem
-    from anomflow.importing import Note, Plan
+    from anomflow.importing import Plan
 
 _TOO_LARGE: Final = 1_000_000
-_SHOWN: Final = 6
 _DEFAULTS: Final = Path("defaults") / "defaults.yaml"
 _SCHEMA: Final = "batch.schema.json"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What an import did to each file, what it tells, and what is wrong with the batches as they are now."""
-
-    files: Mapping[str, str]
-    notes: tuple[Note, ...]
-    problems: tuple[Problem, ...]
-    batches: tuple[str, ...]
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether everything came over and loads."""
-        return not any(note.level == "failed" for note in self.notes) and all(problem.warning for problem in self.problems)
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +54,7 @@ def import_folder(  # noqa: PLR0917 - the options of the command
     environment = _read_env_file(env)
     plan = _plan(folder, target, environment)
     result = _apply_aside(plan, target, output, force=force) if dry_run else _apply(plan, target, output, force=force)
-    _print(result, output, dry_run=dry_run)
+    print_result(result, output, dry_run=dry_run)
     raise typer.Exit(0 if result.is_complete else 1)
 
 
@@ -143,13 +127,12 @@ def _apply(plan: Plan, target: Path, output: Output, *, force: bool) -> Result:
     files = {name: _write(target / name, text, force=force) for name, text in plan.files.items()}
     notes = [*plan.notes]
     notes += [Note(name, None, "failed", "exists and differs; --force overwrites it") for name, what in files.items() if what == "kept"]
-    if plan.defaults:
-        path = target / _DEFAULTS
-        text, refused = (
-            merge_defaults(_read_text(path) or "", plan.defaults, force=force)
-            if path.is_file()
-            else merge_defaults("", plan.defaults, force=force)
-        )
+    path = target / _DEFAULTS
+    before = _read_text(path) if path.exists() else ""
+    if plan.defaults and before is None:
+        notes.append(Note(_DEFAULTS.as_posix(), None, "failed", "cannot be added to: it is not UTF-8 text"))
+    elif plan.defaults:
+        text, refused = merge_defaults(before or "", plan.defaults, force=force)
         notes += refused
         files[_DEFAULTS.as_posix()] = _write(path, text, force=True)
     batches = tuple(sorted(plan.batches.values()))
@@ -180,51 +163,3 @@ def _check(target: Path, files: Iterable[str], batches: Iterable[str], output: O
     doubts = [problem for name in batches if name in loaded.enabled for problem in find_doubts(loaded.enabled[name], kinds)]
     ours = {(target / name).as_posix() for name in [*files, _DEFAULTS.as_posix()]}
     return tuple(dict.fromkeys(problem for problem in [*loaded.problems, *doubts] if problem.where in ours))
-
-
-def _print(result: Result, output: Output, *, dry_run: bool) -> None:
-    from anomflow.importing import escape  # noqa: PLC0415 - as above
-
-    failed = sum(note.level == "failed" for note in result.notes)
-    if output.as_json:
-        output.print_json(_describe(result, dry_run=dry_run))
-        return
-    for name, what in result.files.items():
-        typer.echo(f"{'would be ' if dry_run else ''}{what}: {escape(name)}")
-    for level in ("done", "look", "failed"):
-        for line in format_notes([note for note in result.notes if note.level == level]):
-            typer.echo(escape(line), err=level == "failed")
-    output.print_problems(result.problems)
-    looks = sum(note.level == "look" for note in result.notes)
-    errors = sum(not problem.warning for problem in result.problems)
-    counts = (
-        _count(len(result.batches), "batch", "batches"),
-        _count(looks, "thing", "things"),
-        _count(errors, "error", "errors"),
-    )
-    typer.echo(f"{counts[0]} imported, {counts[1]} to look at, {failed} failed, {counts[2]} in the settings")
-
-
-def _count(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
-
-
-def format_notes(notes: Iterable[Note]) -> list[str]:
-    """Write what is told of several places once, with the first of these places below."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for note in notes:
-        groups.setdefault((note.level, note.words), []).append(f"{note.place}{f' {note.key}' if note.key else ''}")
-    lines: list[str] = []
-    for (level, words), places in groups.items():
-        more = f", and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        single = len(places) == 1
-        lines += [f"{level}: {places[0]}: {words}"] if single else [f"{level}: {words}", f"    {', '.join(places[:_SHOWN])}{more}"]
-    return lines
-
-
-def _describe(result: Result, *, dry_run: bool) -> dict[str, object]:
-    notes = [
-        {"level": note.level, "where": note.where, "line": note.line, "key": note.key, "message": note.message} for note in result.notes
-    ]
-    problems = [describe_problem(problem) for problem in result.problems]
-    return {"dry_run": dry_run, "batches": result.batches, "files": result.files, "notes": notes, "problems": problems}

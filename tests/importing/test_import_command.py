@@ -184,6 +184,19 @@ def test_what_exists_is_overwritten_only_by_force(write_theirs, bring) -> None:
     assert load_batch(Path("metrics"), "sales", {}).spec.score.score_max_n == 5
 
 
+@pytest.mark.parametrize("content", [b"region: \xff\n", b"alert_methods: [email,\n"])
+def test_defaults_that_cannot_be_read_are_left_as_they_are(content: bytes, write_theirs, bring) -> None:
+    write_theirs({"defaults/defaults.yaml": "alert_threshold: 0.9\n"})
+    Path("metrics/defaults").mkdir()
+    Path("metrics/defaults/defaults.yaml").write_bytes(content)
+
+    result = bring("--force")
+
+    assert result.exit_code == 1
+    assert any("defaults/defaults.yaml" in line and "cannot be added to" in line for line in told(result.stderr, "failed"))
+    assert Path("metrics/defaults/defaults.yaml").read_bytes() == content
+
+
 def test_a_half_written_file_costs_itself(write_theirs, bring) -> None:
     write_theirs({**GOOD, "users/users.yaml": "metric_batch: users\nalert_methods: [email,\n", "no/no.yaml": "db: duckdb\n"})
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from anomflow.batches.anomstack import find_foreign
 from anomflow.batches.documents import parse_document
+from anomflow.importing.changes import Given
 from anomflow.importing.facts import OPTIONAL, SHIPPED, is_shipped
-from anomflow.importing.keys import Given, read_values, translate_keys
+from anomflow.importing.keys import read_values, translate_keys
 from anomflow.importing.rewriting import rewrite
 from anomflow.reference import ROOT, to_yaml
 from anomflow.spec import owners
@@ -87,6 +88,7 @@ def test_another_value_is_none_that_ships(key: str, value: Any) -> None:
         ("alert_sql", "select 1", ("comment", {}, "look")),
         ("score_sql", "select 1", ("comment", {}, "look")),
         ("train_sql", '{% include "./defaults/sql/train.sql" %}', ("drop", {}, "done")),
+        ("train_sql", '{% include "./defaults/sql/mine.sql" %}', ("comment", {}, "look")),
         ("change_threshold", 5, ("comment", {}, "look")),
         ("change_threshold", 3.5, ("comment", {}, "done")),
         ("tholdalert_methods", "email", ("comment", {}, "done")),
