@@ -326,6 +326,26 @@ def test_a_variable_may_have_the_name_of_one_that_a_job_gives(write_theirs, brin
     assert load_batch(Path("metrics"), "x", {}).spec.common.vars == {"metrics": ["a", "b"]}
 
 
+def test_the_examples_stay_where_they_are_ignored(write_theirs, bring) -> None:
+    write_theirs({**GOOD, "examples/x/x.yaml": "metric_batch: x\ningest_sql: select 1\n"})
+    Path("theirs/.env").write_text("ANOMSTACK_IGNORE_EXAMPLES=yes\n")
+
+    result = bring("--env", "theirs/.env")
+
+    assert list(load_batches(Path("metrics"), {}).batches) == ["sales"]
+    assert "examples/x/x.yaml: left out, as ANOMSTACK_IGNORE_EXAMPLES says" in told(result.stdout, "done")
+
+
+def test_what_a_batch_includes_of_the_defaults_comes_along(write_theirs, bring) -> None:
+    text = "metric_batch: x\ningest_sql: select {% include './defaults/sql/mine.sql' %}\n"
+    text += "train_sql: >\n  {% include './defaults/sql/train.sql' %}\n"
+    theirs = {f"defaults/sql/{name}.sql": "1" for name in ("mine", "other", "train")}
+    write_theirs({"x/x.yaml": text, **theirs})
+
+    assert bring().exit_code == 0
+    assert [path.name for path in Path("metrics/defaults/sql").iterdir()] == ["mine.sql"]
+
+
 def test_a_link_that_leads_out_is_not_followed(write_theirs, bring, tmp_path: Path) -> None:
     folder = write_theirs(GOOD)
     (tmp_path / "outside.sql").write_text(SECRET)
