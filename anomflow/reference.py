@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import yaml
 
+from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_foreign
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
-from anomflow.batches.suggestions import ANOMSTACK_KEYS, ANOMSTACK_PREFIXES, ANOMSTACK_SUFFIX
 from anomflow.batches.validation import find_bounds
-from anomflow.spec import SECTIONS, format_duration
+from anomflow.setting_types import format_duration
+from anomflow.spec import SECTIONS, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def plain(value: Any) -> Any:
 
 def to_yaml(key: str, value: Any) -> str:
     """Write ``key: value`` as YAML that reads back the same, texts of several lines as blocks."""
-    if not (isinstance(value, str) and "\n" in value.strip() and "\r" not in value and "\t" not in value):
+    plain_lines = isinstance(value, str) and "\n" in value.strip() and value.replace("\n", "").isprintable()
+    if not (plain_lines and key.isidentifier()):
         return yaml.safe_dump({key: plain(value)}, allow_unicode=True, sort_keys=False, width=1000).rstrip("\n")
     body = value.rstrip("\n")
     chomping = {0: "-", 1: ""}.get(len(value) - len(body), "+")
@@ -87,8 +89,9 @@ def _constraints(key: str, field: FieldInfo) -> str:
 
 
 def build_defaults(text: str = "") -> str:
-    """Build ``defaults.yaml`` anew, keeping what the team wrote above the marker."""
-    own = text.split(MARKER, 1)[0] if MARKER in text else _DEFAULTS_HEAD
+    """Build ``defaults.yaml`` anew, keeping what the team wrote: above the marker, or all where there is none."""
+    written = text.split(MARKER, 1)[0] if MARKER in text else f"{text.rstrip()}\n\n" if text.strip() else ""
+    own = written or _DEFAULTS_HEAD
     return own + "\n".join([MARKER, *_reference_lines()]) + "\n"
 
 
@@ -104,6 +107,9 @@ def _reference_lines() -> Iterator[str]:
         yield from (f"# {line}" for line in to_yaml(key, field.default).split("\n"))
 
 
+_IGNORED: Final = "A setting of Anomstack without effect in this version."
+
+
 def build_schema() -> dict[str, Any]:
     """Build the JSON schema of a batch file: flat keys, durations and lists of names as they are written."""
     properties: dict[str, Any] = {}
@@ -113,7 +119,8 @@ def build_schema() -> dict[str, Any]:
     for _, key, field in settings():
         if not field.is_required():
             properties[key]["default"] = plain(field.default)
-    ignored = "|".join([*sorted(ANOMSTACK_KEYS), *(f"{prefix}.*" for prefix in ANOMSTACK_PREFIXES), f".*{ANOMSTACK_SUFFIX}"])
+    ignored = "|".join([*(key for key, foreign in FOREIGN_KEYS.items() if key not in owners() and not foreign.ours), *FOREIGN_PATTERNS])
+    ours = [key for key in properties if find_foreign(key) is not None]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Anomflow metric batch",
@@ -121,7 +128,7 @@ def build_schema() -> dict[str, Any]:
         "required": ["metric_batch"],
         "additionalProperties": False,
         "properties": properties,
-        "patternProperties": {f"^({ignored})$": {"description": "A setting of Anomstack without effect in this version."}},
+        "patternProperties": {f"^(?!({'|'.join(ours)})$)({ignored})$": {"deprecated": True, "description": _IGNORED}},
     }
 
 
@@ -145,6 +152,8 @@ effect here are reported as warnings.
 """
 
 
+_TABLE_MARK: Final = "<!-- generated: python -m anomflow.reference -->"
+_TABLE_END: Final = "<!-- end of what is generated -->"
 _TABLE_HEAD: Final = ("| key | default | allowed | meaning |", "|---|---|---|---|")
 
 
@@ -179,10 +188,21 @@ def _query_lines() -> Iterator[str]:
         yield f"| {query} | {variables} | {', '.join(f'`{name}`' for name in columns)} |"
 
 
+def build_migrating(text: str) -> str:
+    """Build the page about migrating anew: the table of keys between its two marks, the rest as it is written."""
+    from anomflow.importing.key_table import build_key_table  # noqa: PLC0415 - what is imported is written as this module writes
+
+    before, rest = text.split(_TABLE_MARK, 1)
+    _, after = rest.split(_TABLE_END, 1)
+    return f"{before}{_TABLE_MARK}\n\n{build_key_table()}\n{_TABLE_END}{after}"
+
+
 def build_files(root: Path) -> dict[Path, str]:
     """Build the text of each generated file under a checkout."""
     defaults = root / "metrics" / "defaults" / "defaults.yaml"
-    return {
+    migrating = root / "docs" / "migrating-from-anomstack.md"
+    pages = {migrating: build_migrating(migrating.read_text(encoding="utf-8"))} if migrating.is_file() else {}
+    return pages | {
         defaults: build_defaults(defaults.read_text(encoding="utf-8") if defaults.is_file() else ""),
         root / "metrics" / "batch.schema.json": json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n",
         root / "docs" / "reference" / "settings.md": build_page(),

@@ -6,62 +6,21 @@ the messages about wrong keys live in ``anomflow.batches``.
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
+
+from anomflow.setting_types import BLOCK_PATTERN, MIN_CHANGE_PATTERN, STORE_PATTERN, Cron, Duration, Names, PositiveDuration, Status
 
 Job = Literal["ingest", "train", "score", "alert", "plot", "pipeline"]
 JOBS: Final[tuple[Job, ...]] = ("ingest", "train", "score", "alert", "plot", "pipeline")
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_STATUS_WORDS: Final = "Whether the job's schedule is active (`RUNNING`) or made but paused (`STOPPED`) when it is deployed."
 
-
-def parse_duration(value: object) -> object:
-    """Read ``36h``, ``10min``, ``1d`` or a number of seconds as a timedelta; leave anything else to pydantic."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or str(value).startswith("P"):
-        return value  # ISO 8601 (PT36H), as settings are stored with a model, is pydantic's own
-    match = _DURATION.fullmatch(str(value).strip()) if isinstance(value, str) else None
-    if isinstance(value, str) and match is None:
-        msg = f"{value!r} is not a duration; write for example 90s, 10min, 36h, 2d or 1w"
-        raise ValueError(msg)
-    seconds = float(value) if match is None else float(match[1]) * _UNIT_SECONDS[match[2]]
-    try:
-        return timedelta(seconds=seconds)
-    except OverflowError as error:
-        msg = f"{value!r} is longer than a duration can be"
-        raise ValueError(msg) from error
-
-
-def format_duration(value: timedelta) -> str:
-    """Write a duration as ``parse_duration`` reads it, in the largest unit that divides it (``36h``, ``10min``, ``1.5s``)."""
-    for unit in ("d", "h", "min"):
-        count, rest = divmod(value, timedelta(seconds=_UNIT_SECONDS[unit]))
-        if count and not rest:
-            return f"{count}{unit}"
-    return f"{value / timedelta(seconds=1):.15g}s"
-
-
-def _check_positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        msg = f"{value} is not a positive duration"
-        raise ValueError(msg)
-    return value
-
-
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-_DURATION_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "number"}]})
-_NAMES_SCHEMA = WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), _DURATION_SCHEMA]
-PositiveDuration = Annotated[Duration, AfterValidator(_check_positive), _DURATION_SCHEMA]
-Names = Annotated[tuple[str, ...], BeforeValidator(_split), _NAMES_SCHEMA]
+# A century and more, which no clock or type has trouble with.
+MAX_DAYS: Final = 100_000
 
 
 class Section(BaseModel):
@@ -76,7 +35,11 @@ class CommonSpec(Section):
     metric_batch: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120, description="Name of the batch, unique among all files."
     )
-    db: str = Field("duckdb", description="Warehouse of the batch: a kind (`duckdb`, `sqlite`) or a block, `kind/block-name`.")
+    db: str = Field(
+        "duckdb",
+        description="Warehouse of the batch: a kind (`duckdb`, `sqlite`) or a block, `kind/block-name`.",
+        json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
+    )
     table_key: str = Field(
         "metrics",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}$",
@@ -109,7 +72,9 @@ class ModelSpec(Section):
     """Where fitted models are kept."""
 
     model_path: str = Field(
-        "local", description="Model store: `local` (under ANOMFLOW_HOME), `local://PATH`, or a filesystem block, `kind/block-name`."
+        "local",
+        description="Model store: `local` (under ANOMFLOW_HOME), `local://PATH`, or a filesystem block, `kind/block-name`.",
+        json_schema_extra={"pattern": f"^({STORE_PATTERN})$"},
     )
     model_keep_n: int = Field(5, ge=1, description="Versions of the models that are kept.")
     shards: int = Field(
@@ -125,12 +90,17 @@ class IngestSpec(Section):
     )
     ingest_fn: str | None = Field(None, description="Python source (or a lone include of a file) that defines `ingest()`.")
     ingest_fn_args: dict[str, Any] = Field({}, description="Arguments of `ingest()`, by name.")
-    ingest_db: str | None = Field(None, description="Database that `ingest_sql` runs on, where it is not `db`.")
+    ingest_db: str | None = Field(
+        None,
+        description="Database that `ingest_sql` runs on, where it is not `db`.",
+        json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
+    )
     ingest_timeout: PositiveDuration = Field(timedelta(minutes=5), description="Time limit of the ingest function.")
-    ingest_cron_schedule: str = Field("*/10 * * * *", description="When to ingest.")
+    ingest_cron_schedule: Cron = Field("*/10 * * * *", description="When to ingest.")
+    ingest_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     ingest_metric_rounding: int = Field(4, ge=-12, le=12, description="Decimals that values are rounded to when they are ingested.")
     disable_ingest: bool = Field(False, description="Do not ingest: others fill the table.")
-    delete_after_n_days: int = Field(365, ge=1, description="Ingest drops rows older than this many days.")
+    delete_after_n_days: int = Field(365, ge=1, le=MAX_DAYS, description="Ingest drops rows older than this many days.")
 
 
 class ThresholdSpec(Section):
@@ -149,7 +119,8 @@ class ThresholdSpec(Section):
 class TrainSpec(Section):
     """How the detectors learn."""
 
-    train_cron_schedule: str = Field("0 * * * *", description="When to train.")
+    train_cron_schedule: Cron = Field("0 * * * *", description="When to train.")
+    train_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     train_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the training rows instead of the default one.")
     train_max_n: int = Field(
         10_000,
@@ -157,8 +128,10 @@ class TrainSpec(Section):
         le=1_000_000,
         description="Newest rows of a metric that a rebuilt model starts from; it moves on when there are twice as many.",
     )
-    train_min_n: int = Field(20, ge=2, description="Rows that a metric needs before it is scored.")
-    train_metric_timestamp_max_days_ago: int = Field(365, ge=1, description="Rows older than this many days are not learned from.")
+    train_min_n: int = Field(20, ge=2, le=1_000_000, description="Rows that a metric needs before it is scored.")
+    train_metric_timestamp_max_days_ago: int = Field(
+        365, ge=1, le=MAX_DAYS, description="Rows older than this many days are not learned from."
+    )
     train_include_metrics: Names = Field((), description="Metrics to learn; none given means all.")
     train_exclude_metrics: Names = Field((), description="Metrics not to learn.")
     disable_train: bool = Field(False, description="Do not train.")
@@ -167,11 +140,12 @@ class TrainSpec(Section):
 class ScoreSpec(Section):
     """Which rows are judged."""
 
-    score_cron_schedule: str = Field("*/10 * * * *", description="When to score.")
+    score_cron_schedule: Cron = Field("*/10 * * * *", description="When to score.")
+    score_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     score_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the rows to score instead of the default one.")
-    score_max_n: int = Field(1000, ge=1, description="Newest rows of a metric that its first scoring judges.")
+    score_max_n: int = Field(1000, ge=1, le=1_000_000, description="Newest rows of a metric that its first scoring judges.")
     score_metric_timestamp_max_days_ago: int = Field(
-        14, ge=1, description="A row is judged when it arrives at most this many days after its timestamp."
+        14, ge=1, le=MAX_DAYS, description="A row is judged when it arrives at most this many days after its timestamp."
     )
     score_metric_rounding: int = Field(4, ge=0, le=12, description="Decimals of the stored anomaly score.")
     score_include_metrics: Names = Field((), description="Metrics to score; none given means all.")
@@ -182,7 +156,8 @@ class ScoreSpec(Section):
 class AlertSpec(Section):
     """What is worth an alert, and how it is told."""
 
-    alert_cron_schedule: str = Field("*/10 * * * *", description="When to deliver alerts.")
+    alert_cron_schedule: Cron = Field("*/10 * * * *", description="When to deliver alerts.")
+    alert_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     alert_methods: Names = Field(("file",), description="Channels: `file`, `console`, `email`, `slack`, or blocks, `kind/block-name`.")
     alert_false_alarms_per_month: float = Field(
         2.0, gt=0, le=1000, description="False alarms that a metric may raise in 30 days; the threshold follows from it."
@@ -197,7 +172,9 @@ class AlertSpec(Section):
         "both", description="Alert on values above (`up`) or below (`down`) the expected one only."
     )
     alert_min_change: Annotated[str | float, Field(union_mode="left_to_right")] | None = Field(
-        None, description="Smallest distance from the expected value that is worth an alert: a number, or a percentage such as `10%`."
+        None,
+        description="Smallest distance from the expected value that is worth an alert: a number, or a percentage such as `10%`.",
+        json_schema_extra={"minimum": 0, "pattern": f"^{MIN_CHANGE_PATTERN}$"},
     )
     alert_smooth_n: int = Field(
         0, ge=0, le=1000, description="Rows of a trailing mean over the anomaly score (A) that is judged instead of it; 0 or 1: off."
@@ -234,7 +211,8 @@ class AlertSpec(Section):
 class PlotSpec(Section):
     """Which charts are published."""
 
-    plot_cron_schedule: str = Field("0 * * * *", description="When to publish charts.")
+    plot_cron_schedule: Cron = Field("0 * * * *", description="When to publish charts.")
+    plot_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     plot_sql: str | None = Field(
         None, description="Query (DuckDB dialect, translated) for the rows of the charts instead of the default one."
     )
@@ -247,7 +225,8 @@ class PlotSpec(Section):
 class PipelineSpec(Section):
     """The chain in one run."""
 
-    pipeline_cron_schedule: str = Field("*/10 * * * *", description="When to run the whole chain, in the pipeline layout.")
+    pipeline_cron_schedule: Cron = Field("*/10 * * * *", description="When to run the whole chain, in the pipeline layout.")
+    pipeline_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     disable_pipeline: bool = Field(False, description="Do not run the whole chain.")
 
 
@@ -275,6 +254,10 @@ class BatchSpec(BaseModel):
     def is_disabled(self, job: Job) -> bool:
         """Tell whether a job of this batch is switched off."""
         return self.common.disable_batch or bool(getattr(getattr(self, job), f"disable_{job}"))
+
+    def is_scheduled(self, job: Job) -> bool:
+        """Tell whether a deployment of a job starts by itself: neither switched off nor STOPPED."""
+        return not self.is_disabled(job) and bool(getattr(getattr(self, job), f"{job}_default_schedule_status") == "RUNNING")
 
 
 SECTIONS: Final[dict[str, type[Section]]] = {

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from anomflow.errors import AnomflowError, MissingDependencyError, ModelError, WarehouseError
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
+from blocks.kinds import FILESYSTEMS
 from blocks.stores.filesystem import FilesystemModelStore
 
 if TYPE_CHECKING:
@@ -27,15 +28,6 @@ EMBEDDED: Final[Mapping[str, str]] = {
 }
 
 LOCAL_FOLDER: Final = "local://"  # before the path of a folder of models
-
-# Filesystem blocks by slug: module, class, the extra that installs them. Loading through the class takes 0.06 s; by slug
-# alone Prefect first imports every installed collection, 7 s.
-_FILESYSTEMS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "local-file-system": ("prefect.filesystems", "LocalFileSystem", ""),
-    "s3-bucket": ("prefect_aws.s3", "S3Bucket", "aws"),
-    "gcs-bucket": ("prefect_gcp.cloud_storage", "GcsBucket", "gcp"),
-    "azure-blob-storage-container": ("prefect_azure.blob_storage", "AzureBlobStorageContainer", "azure"),
-}
 
 
 def load_warehouse(ref: str, home: Path) -> Warehouse:
@@ -76,9 +68,9 @@ def load_store(ref: str, home: Path) -> ModelStore:
         return cast("ModelStore", _build_embedded(kinds[kind], "folder", home))
     if kind in kinds:
         return cast("ModelStore", _load_block(kinds[kind], name or "default", ModelError))
-    if kind in _FILESYSTEMS:
+    if kind in FILESYSTEMS:
         return FilesystemModelStore(_load_block(_import_filesystem(kind), name or "default", ModelError))
-    known = ", ".join([*kinds, *_FILESYSTEMS])
+    known = ", ".join([*kinds, *FILESYSTEMS])
     raise ModelError(f"model_store: {ref!r} is no model store; known kinds: {known} (kind or kind/block-name)")
 
 
@@ -105,7 +97,7 @@ def _load_block(implementation: type[Any], name: str, error_class: type[Anomflow
 
 
 def _import_filesystem(kind: str) -> type[Any]:
-    module, name, extra = _FILESYSTEMS[kind]
+    module, name, extra = FILESYSTEMS[kind]
     try:
         return cast("type[Any]", getattr(importlib.import_module(module), name))
     except ImportError as error:

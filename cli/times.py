@@ -23,7 +23,7 @@ def parse_when(text: str | None, now: datetime) -> datetime | None:
     """Read a time, or an age such as ``36h`` before ``now``."""
     if text is None:
         return None
-    from anomflow.spec import parse_duration  # noqa: PLC0415 - `--help` need not wait for it
+    from anomflow.setting_types import parse_duration  # noqa: PLC0415 - `--help` need not wait for it
 
     try:
         age: Any = parse_duration(text)

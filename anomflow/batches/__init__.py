@@ -4,5 +4,6 @@ from anomflow.batches.batch import Batch, FunctionSource
 from anomflow.batches.drafts import find_names, find_owner
 from anomflow.batches.layers import Origin
 from anomflow.batches.loading import Loaded, load_batch, load_batches
+from anomflow.batches.references import Kinds, find_doubts
 
-__all__ = ["Batch", "FunctionSource", "Loaded", "Origin", "find_names", "find_owner", "load_batch", "load_batches"]
+__all__ = ["Batch", "FunctionSource", "Kinds", "Loaded", "Origin", "find_doubts", "find_names", "find_owner", "load_batch", "load_batches"]

@@ -6,17 +6,16 @@ import ast
 import math
 import re
 import zoneinfo
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
-
-from cronsim import CronSim, CronSimError
 
 from anomflow import sql
 from anomflow.batches.batch import Batch, find_lone_include, has_include
 from anomflow.batches.functions import defines_ingest, find_argument_problems
 from anomflow.batches.message_checks import check_messages
+from anomflow.batches.schedules import find_schedule_error, find_schedule_oddities
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import Problem, SqlError
+from anomflow.setting_types import BLOCK_PATTERN, MIN_CHANGE_PATTERN, STORE_PATTERN
 from anomflow.spec import owners
 
 if TYPE_CHECKING:
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     from anomflow.batches.batch import FunctionSource
     from anomflow.batches.layers import Layer
 
-_CRON_SIZES: Final = {0: ("minutes", 60), 1: ("hours", 24)}
-_MIN_CHANGE: Final = re.compile(r"\d+(\.\d+)?\s*%?")
-_BLOCK: Final = re.compile(r"[a-z][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?")
+_MIN_CHANGE: Final = re.compile(MIN_CHANGE_PATTERN)
+_BLOCK: Final = re.compile(BLOCK_PATTERN)
+_STORE: Final = re.compile(STORE_PATTERN)
+_BUCKETS: Final = {"s3://": "s3-bucket", "gs://": "gcs-bucket"}
 _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 
 
@@ -63,22 +63,13 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
 
 
 def _check_cron(key: str, schedule: str, layer: Layer) -> Iterator[Problem]:
-    for position, part in enumerate(schedule.split()[:2]):
-        unit, size = _CRON_SIZES[position]
-        step = re.fullmatch(r"\*/(\d+)", part)
-        if step and int(step[1]) and size % int(step[1]):
-            message = f"{key} is {schedule!r}: {unit} run from 0 to {size - 1}, so that {part} {_meaning(int(step[1]), size)}"
-            yield layer.problem((key,), message, warning=True)
-    try:
-        CronSim(schedule, datetime(2024, 1, 1, tzinfo=UTC))
-    except CronSimError as error:
-        yield layer.problem((key,), f"{key} is {schedule!r}, which is not a cron schedule: {error}; write for example */10 * * * *")
-
-
-def _meaning(step: int, size: int) -> str:
-    if step > size:
-        return f"fires at 0 only, not every {step}; write the steps of the next field instead"
-    return f"leaves a gap of {size - (size - 1) // step * step} at its end; use a divisor of {size} for equal steps"
+    wrong = find_schedule_error(schedule)
+    if wrong is not None:
+        reason = wrong.replace("<job>", key.removesuffix("_cron_schedule"))
+        yield layer.problem((key,), f"{key} is {schedule!r}, {reason}")
+        return
+    for odd in find_schedule_oddities(schedule):
+        yield layer.problem((key,), f"{key} is {schedule!r}: {odd}", warning=True)
 
 
 def _check_references(batch: Batch, layer: Layer) -> Iterator[Problem]:
@@ -90,6 +81,11 @@ def _check_references(batch: Batch, layer: Layer) -> Iterator[Problem]:
         if not _BLOCK.fullmatch(value):
             message = f"alert_methods has {value!r}; allowed is a kind (email) or a block (kind/block-name)"
             yield layer.problem(("alert_methods", index), message)
+    store = batch.spec.models.model_path
+    if not _STORE.fullmatch(store):
+        hint = next((f" Make a block and write {kind}/BLOCK-NAME." for scheme, kind in _BUCKETS.items() if store.startswith(scheme)), "")
+        message = f"model_path is {store!r}; allowed is local, local://PATH or a filesystem block (kind/block-name).{hint}"
+        yield layer.problem(("model_path",), message)
 
 
 def _check_time_zone(batch: Batch, layer: Layer) -> Iterator[Problem]:
@@ -132,10 +128,12 @@ def _is_change(value: str | float | None) -> bool:
 
 
 def _check_variables(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    # A job gives its own variables to its query only, so a batch that keeps the default queries may use their names.
+    hidden = sql.RESERVED if any(batch.template(f"{query}_sql") for query in _TEMPLATES if query != "ingest") else frozenset[str]()
     for name in batch.spec.common.vars:
         if not name.isidentifier():
             yield layer.problem(("vars", name), f"vars.{name} cannot be used in a template; allowed are letters, digits and _")
-        elif name in owners() or name in sql.RESERVED or name == "vars":
+        elif name in owners() or name in hidden or name == "vars":
             yield layer.problem(("vars", name), f"vars.{name} would hide the setting or variable of that name; rename it")
 
 
@@ -177,7 +175,7 @@ def _check_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
 def _check_python(source: FunctionSource, batch: Batch, layer: Layer) -> Iterator[Problem]:
     try:
         module = ast.parse(source.text)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = getattr(error, "lineno", None) or 1
         yield Problem(source.where, source.line + at - 1, f"not valid Python: {getattr(error, 'msg', error)}", "ingest_fn")
         return

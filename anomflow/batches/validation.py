@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from anomflow.batches.suggestions import is_anomstack_key, suggest
+from anomflow.batches.anomstack import find_foreign
+from anomflow.batches.suggestions import suggest
 from anomflow.spec import SECTIONS, BatchSpec, owners
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ def find_unknown_keys(layer: Layer) -> Iterator[Problem]:
     for key in layer.values:
         if key in owners():
             continue
-        if is_anomstack_key(key):
-            yield layer.problem((key,), f"{key} is a setting of Anomstack without effect in this version", warning=True)
+        foreign = find_foreign(key)
+        if foreign is not None and foreign.ours is None:
+            yield layer.problem((key,), f"{key} is a setting of Anomstack without effect in this version: {foreign.words}", warning=True)
+        elif foreign is not None:
+            yield layer.problem((key,), f"{key} is not a setting; {foreign.words}")
         else:
             hint = suggest(key, list(owners())) or " Variables of your own for templates stand under vars:"
             yield layer.problem((key,), f"{key} is not a setting.{hint}")

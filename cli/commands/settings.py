@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,6 +35,7 @@ def validate(
     output: Output = ctx.obj
     overrides = parse_overrides(sets or [])
     loaded = _load_some(output, batches, overrides) if batches else load_batches(output.metrics, output.environ, overrides)
+    loaded = _add_doubts(loaded)
     errors = len(loaded.errors)
     if output.as_json:
         names = {name: {"path": batch.path.as_posix(), "disabled": name not in loaded.enabled} for name, batch in loaded.batches.items()}
@@ -44,6 +46,16 @@ def validate(
         fine = _count(len(loaded.batches), "batch", "batches")
         typer.echo(f"{fine} fine, {_count(errors, 'error')}, {_count(warnings, 'warning')}")
     raise typer.Exit(2 if errors else 0)
+
+
+def _add_doubts(loaded: Loaded) -> Loaded:
+    """Add what the loader cannot know: kinds of blocks that there are none of, queries that do not parse."""
+    from anomflow.batches import find_doubts  # noqa: PLC0415 - as above
+    from blocks.kinds import read_kinds  # noqa: PLC0415 - as above
+
+    kinds = read_kinds()
+    doubts = [problem for batch in loaded.enabled.values() for problem in find_doubts(batch, kinds)]
+    return replace(loaded, problems=(*loaded.problems, *dict.fromkeys(doubts)))
 
 
 def _load_some(output: Output, names: list[str], overrides: dict[str, str]) -> Loaded:

@@ -16,7 +16,7 @@ from anomflow.errors import IngestError
 from anomflow.hooks import Hook, run_ingest
 from anomflow.masking import mask_secrets
 from blocks.warehouses.duckdb import DuckDBWarehouse
-from cli.commands.init import write_scaffold
+from cli.scaffold import PYTHON, Draft, render_files, write_scaffold
 from tasks.sources import read_source
 
 ROW = "{'metric_timestamp': '2026-01-01T10:00:00Z', 'metric_name': %s, 'metric_value': %s}"
@@ -64,7 +64,7 @@ def test_a_list_of_mappings_is_a_table(rows, expected):
 
 
 def test_what_init_writes_runs(tmp_path):
-    write_scaffold(tmp_path, "shop", python=True)
+    write_scaffold(tmp_path, render_files(Draft("shop", source=PYTHON), tmp_path))
     rows = read_source(load_batch(tmp_path, "shop", {}), DuckDBWarehouse(path=str(tmp_path / "a.duckdb"))).observations
     assert rows["metric_name"].to_list() == ["shop_example"]
 

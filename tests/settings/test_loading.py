@@ -8,7 +8,7 @@ import pytest
 
 from anomflow.batches import FunctionSource, load_batch, load_batches
 from anomflow.errors import SettingsError
-from anomflow.spec import parse_duration
+from anomflow.setting_types import parse_duration
 
 WriteFiles = Callable[[dict[str, str]], Path]
 
@@ -132,7 +132,7 @@ def test_mappings_merge_deep_and_lists_replace(write_metrics: WriteFiles) -> Non
         ("alert_threshold", "", None),
         ("freq", "10min", parse_duration("10min")),
         ("freq", "90", parse_duration(90)),
-        ("model_path", "123", "123"),
+        ("ingest_sql", "123", "123"),
         ("db", "sqlite/main", "sqlite/main"),
         ("ingest_sql", "select '[1]: {a}'", "select '[1]: {a}'"),
         ("alert_methods", "email,slack/ops", ("email", "slack/ops")),
@@ -307,7 +307,6 @@ ingest_sql: >
         (8, "preprocess_params"),
         (10, "llmalert_recent_n"),
         (11, "disable_llmalert"),
-        (12, "ingest_default_schedule_status"),
         (3, "ingest_cron_schedule"),
         (6, "alert_recent_n"),
     ]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 
 from anomflow import reference
 from anomflow.batches.documents import parse_document
-from anomflow.spec import format_duration, owners, parse_duration
+from anomflow.setting_types import format_duration, parse_duration
+from anomflow.spec import owners
 
-if TYPE_CHECKING:
-    from pathlib import Path
+BATCHES = sorted(path for path in (reference.ROOT / "metrics").rglob("*.y*ml") if path.parent.name != "defaults")
 
 
 def test_the_generated_files_are_up_to_date() -> None:
@@ -42,6 +44,13 @@ def test_the_team_s_own_defaults_survive() -> None:
 
     assert parse_document(again, "defaults.yaml").layer.values == {"db": "sqlite"}
     assert "# stale" not in again
+
+
+def test_defaults_without_the_reference_are_kept_when_it_is_added() -> None:
+    again = reference.build_defaults("db: sqlite\n")
+
+    assert parse_document(again, "defaults.yaml").layer.values == {"db": "sqlite"}
+    assert reference.build_defaults(again) == again
 
 
 def test_the_commented_defaults_are_those_of_the_spec() -> None:
@@ -78,6 +87,16 @@ def test_every_setting_is_in_the_schema_and_on_the_page(key: str) -> None:
         ({"metric_batch": "x", "alert_methods": ["email"]}, True),
         ({"metric_batch": "x", "alert_methods": 5}, False),
         ({"metric_batch": "x", "alert_min_change": "10%"}, True),
+        ({"metric_batch": "x", "alert_min_change": "some"}, False),
+        ({"metric_batch": "x", "alert_min_change": -1}, False),
+        ({"metric_batch": "x", "db": "Duck DB"}, False),
+        ({"metric_batch": "x", "model_path": "local://models"}, True),
+        ({"metric_batch": "x", "model_path": "./models"}, False),
+        ({"metric_batch": "x", "train_cron_schedule": "@daily"}, True),
+        ({"metric_batch": "x", "train_cron_schedule": "* *"}, False),
+        ({"metric_batch": "x", "train_default_schedule_status": "running"}, True),
+        ({"metric_batch": "x", "train_default_schedule_status": "on"}, False),
+        ({"metric_batch": "x", "change_default_schedule_status": "STOPPED"}, True),
         ({"metric_batch": "x", "preprocess_params": {"lags_n": 5}}, True),
         ({"metric_batch": "x", "tholdalert_thresholds": {"a": {"upper": 1}}}, True),
         ({"metric_batch": "x", "tholdalert_thresholds": {"a": {"uper": 1}}}, False),
@@ -118,3 +137,14 @@ def test_any_text_reads_back_from_its_yaml(text: str) -> None:
 
     assert yaml.safe_load(written) == {"ingest_sql": text}
     assert parse_document(written, "x.yaml").layer.values == {"ingest_sql": text}
+
+
+@pytest.mark.parametrize("path", BATCHES, ids=lambda path: path.name)
+def test_every_batch_that_ships_names_the_schema_and_fits_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    values = parse_document(text, path.name).layer.values
+    schema = re.search(r"^# yaml-language-server: \$schema=(\S+)$", text, re.MULTILINE)
+
+    assert schema is not None
+    assert (path.parent / schema[1]).resolve() == reference.ROOT / "metrics" / "batch.schema.json"
+    assert jsonschema.Draft202012Validator(reference.build_schema()).is_valid({"metric_batch": "defaults", **values})

@@ -16,7 +16,10 @@ ZONE = "which is no IANA time zone (such as Europe/Dublin)."
 CRON = "which is not a cron schedule"
 EXAMPLE = "write for example */10 * * * *"
 VIEW = "'anomflow.alert_words.AlertView object'"
-NAMES = "default, letter, message_id, vars"
+TEMPLATE_NAMES = "default, letter, message_id, vars"
+NAMES = "@hourly, @daily, @weekly, @monthly or @yearly"
+NEVER = "which never fires: none of its months has such a day; to switch a job off"
+STORE = "allowed is local, local://PATH or a filesystem block (kind/block-name)."
 HEAD = "metric_batch: x\ningest_sql: select 1\n"
 
 WRONG = [
@@ -25,7 +28,7 @@ WRONG = [
     ("5: ie", 3, "5 is not a setting; a key is text"),
     ("score_max_n: many", 3, "score_max_n is 'many'; allowed is a whole number"),
     ("score_max_n: 2.5", 3, "score_max_n is 2.5; allowed is a whole number"),
-    ("score_max_n: 0", 3, "score_max_n is 0; allowed is at least 1"),
+    ("score_max_n: 0", 3, "score_max_n is 0; allowed is at least 1 and at most 1000000"),
     ("shards: 500", 3, "shards is 500; allowed is at least 1 and at most 256"),
     ("alert_threshold: 8", 3, "alert_threshold is 8; allowed is more than 0 and less than 1"),
     ("alert_threshold: .nan", 3, "alert_threshold is nan; allowed is more than 0 and less than 1"),
@@ -43,7 +46,7 @@ WRONG = [
     (
         "alert_message_text: |\n  {{ letter.title }}\n  {{ letter.entries[0].lead.valeu }}",
         5,
-        f"alert_message_text: {VIEW} has no attribute 'valeu'. Defined: {NAMES} (with a sample message: anomaly)",
+        f"alert_message_text: {VIEW} has no attribute 'valeu'. Defined: {TEMPLATE_NAMES} (with a sample message: anomaly)",
     ),
     (
         "alert_message_html: \"{% include 'mail.html' %}\"",
@@ -78,14 +81,23 @@ WRONG = [
     ),
     ("timezone: Europe/Dublim", 3, f"timezone is 'Europe/Dublim', {ZONE} Did you mean Europe/Dublin?"),
     ("timezone: ../../etc/passwd", 3, f"timezone is '../../etc/passwd', {ZONE}"),
-    ("train_cron_schedule: '* *'", 3, f"train_cron_schedule is '* *', {CRON}: Wrong number of fields; {EXAMPLE}"),
+    ("train_cron_schedule: '* *'", 3, f"train_cron_schedule is '* *', {CRON}: it has 2 fields, not 5; {EXAMPLE}, or {NAMES}"),
+    ("train_cron_schedule: 0 0 0 * * *", 3, f"train_cron_schedule is '0 0 0 * * *', {CRON}: it has 6 fields, not 5; {EXAMPLE}, or {NAMES}"),
+    ("train_cron_schedule: '@reboot'", 3, f"train_cron_schedule is '@reboot', {CRON}: it has 1 fields, not 5; {EXAMPLE}, or {NAMES}"),
     ("train_cron_schedule: 61 * * * *", 3, f"train_cron_schedule is '61 * * * *', {CRON}: Bad minute; {EXAMPLE}"),
+    ("train_cron_schedule: 0 0 31 2 *", 3, f"train_cron_schedule is '0 0 31 2 *', {NEVER}, set disable_train: true"),
+    ("plot_cron_schedule: 0 0 31 4,6 *", 3, f"plot_cron_schedule is '0 0 31 4,6 *', {NEVER}, set disable_plot: true"),
+    ("train_default_schedule_status: paused", 3, "train_default_schedule_status is 'PAUSED'; allowed: RUNNING, STOPPED."),
+    ("model_path: ./models", 3, f"model_path is './models'; {STORE}"),
+    ("model_path: s3://bucket/models", 3, f"model_path is 's3://bucket/models'; {STORE} Make a block and write s3-bucket/BLOCK-NAME."),
+    ("disable_alerts: true", 3, "disable_alerts is not a setting; it is called disable_alert"),
+    ("delete_after_n_days: 1000000", 3, "delete_after_n_days is 1000000; allowed is at least 1 and at most 100000"),
     ("alert_min_change: some", 3, "alert_min_change is 'some'; allowed is a number from 0 (5.5) or a percentage (10%)"),
     ("alert_min_change: -1", 3, "alert_min_change is -1.0; allowed is a number from 0 (5.5) or a percentage (10%)"),
     ("alert_min_change: [1]", 3, "alert_min_change is [1]; allowed is text (in quotes) or a number"),
     ("train_min_n: 50\ntrain_max_n: 20", 3, "train_min_n is 50, more than train_max_n (20): nothing would ever be scored"),
     ("vars: {a-b: 1}", 3, "vars.a-b cannot be used in a template; allowed are letters, digits and _"),
-    ("vars:\n  batch: 1", 4, "vars.batch would hide the setting or variable of that name; rename it"),
+    ("vars:\n  batch: 1\ntrain_sql: select 1", 4, "vars.batch would hide the setting or variable of that name; rename it"),
     ("ingest_fn: 'def ingest(): ...'", 3, "ingest_fn is set, and ingest_sql too (metrics/x/x.yaml:2); a batch has one of them"),
     ("metric_batch: y", 3, "metric_batch is set twice, first in line 1"),
     ("train_sql: |\n  select 1\n  from {{ tabel }}", 5, "train_sql: 'tabel' is undefined. Defined: "),
@@ -159,7 +171,17 @@ def test_a_wrong_source_or_name_is_told_with_its_file_and_line(files: dict[str, 
         ("ingest_cron_schedule: '*/180 * * * *'", "*/180 fires at 0 only, not every 180; write the steps of the next field instead"),
         ("ingest_cron_schedule: '*/45 * * * *'", "*/45 leaves a gap of 15 at its end; use a divisor of 60 for equal steps"),
         ("train_cron_schedule: 0 */5 * * *", "*/5 leaves a gap of 4 at its end; use a divisor of 24 for equal steps"),
+        ("plot_cron_schedule: 0-59/7 * * * *", "0-59/7 leaves a gap of 4 at its end; use a divisor of 60 for equal steps"),
+        ("plot_cron_schedule: 0 0 1 */5 *", "*/5 leaves a gap of 2 at its end; use a divisor of 12 for equal steps"),
+        ("plot_cron_schedule: 0 0 * * */2", "*/2 leaves a gap of 1 at its end; use a divisor of 7 for equal steps"),
+        ("plot_cron_schedule: '* 6 * * *'", "it fires in each of the 60 minutes after 6:00; write 0 6 for once"),
+        (
+            "plot_cron_schedule: 0 0 1 * 1",
+            "day of the month 1 and weekday 1 are both set, and it fires when either fits; leave one of them *",
+        ),
         ("alert_recent_n: 3", "alert_recent_n has no effect"),
+        ("tholdalert_recent_n: 3", "without effect in this version: every new or changed value is checked once"),
+        ("delete_cron_schedule: 0 6 * * *", "without effect in this version: ingest itself drops rows older than delete_after_n_days"),
         ("model_configs: []", "model_configs is a setting of Anomstack without effect in this version"),
     ],
 )
@@ -172,7 +194,9 @@ def test_what_is_odd_but_not_wrong_is_a_warning(text: str, words: str, write_met
     assert words in warning.message
 
 
-@pytest.mark.parametrize("schedule", ["*/15 * * * *", "0 */6 * * *", "7 3 * * MON", "0-30/10 * * * *", "0 0 */10 * *"])
+@pytest.mark.parametrize(
+    "schedule", ["*/15 * * * *", "0 */6 * * *", "7 3 * * MON", "0-30/10 * * * *", "0 0 */10 * *", "@hourly", "0 0 L * *"]
+)
 def test_an_even_schedule_is_no_reason_to_warn(schedule: str, write_metrics: WriteFiles) -> None:
     batch = load_batch(write_metrics({"x/x.yaml": f"{HEAD}ingest_cron_schedule: '{schedule}'\n"}), "x", {})
 
