@@ -18,7 +18,7 @@ import polars as pl
 
 from anomflow.detectors.multiview.layout import MEMORY, RECENT, RING
 from anomflow.detectors.pyod_models.catalogue import require_model
-from anomflow.detectors.pyod_models.layout import CALIBRATOR, HEAD, next_fit
+from anomflow.detectors.pyod_models.layout import CALIBRATOR, HEAD, count_calibrators, next_fit
 from anomflow.detectors.pyod_models.recipe import Recipe
 from anomflow.detectors.states import Floats, Replay, State, checksum
 
@@ -73,7 +73,7 @@ class PyodModels:
         if lengths != (kept, kept, recent, recent):
             return f"its arrays do not have the lengths that {state.rows} rows leave behind"
         calibrators, head = state.memory["calibrators"], state.memory["head"]
-        if len(head) != 1 or len(calibrators) != len(self.views) + 1:
+        if len(head) != 1 or len(calibrators) != count_calibrators(len(self.views)):
             return "its calibrators are not those of its models"
         counts = calibrators["remembered"]
         if counts.min() < 0 or counts.max() > min(state.rows, MEMORY) or counts.sum() != len(state.memory["remembered"]):
@@ -98,7 +98,7 @@ class PyodModels:
     def _build_empty(self, origin: float) -> State:
         none = np.empty(0)
         memory = {name: np.empty(0, dtype) for name, dtype in LAYOUT.items()}
-        memory |= {"head": np.zeros(1, HEAD), "calibrators": np.zeros(len(self.views) + 1, CALIBRATOR)}
+        memory |= {"head": np.zeros(1, HEAD), "calibrators": np.zeros(count_calibrators(len(self.views)), CALIBRATOR)}
         return State(0, origin, -np.inf, checksum(none, none), none, none, none, memory)
 
     def explain(self, replay: Replay) -> pl.Series:

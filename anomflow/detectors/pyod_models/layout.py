@@ -27,7 +27,7 @@ HEAD: Final = np.dtype(
         ("longest", "<i8"),  # longest earlier run
     ]
 )
-# One for each model, and one for their combination. Arrays and not a record: the kernel is compiled once for any count.
+# One for each model and one for their combination, then as many that remember only what came since the newest fit. Arrays and not a record: the kernel is compiled once for any count.
 CALIBRATOR: Final = np.dtype([("remembered", "<i8"), ("block_open", "<i8"), ("block_row", "<i8"), ("block_peak", "<f8")])
 
 
@@ -53,11 +53,15 @@ class Calibrators(NamedTuple):
 
 
 class Judging(NamedTuple):
-    """How members become one: the place of the method in METHODS, weights, rows over which a repeated alert is damped."""
+    """How members become one: the place of the method in METHODS, weights, rows over which a repeated alert is damped.
+
+    ``growing`` are the counts of rows at whose fits the estimators got twice as many rows as before.
+    """
 
     method: int
     weights: NDArray[np.float64]
     damping: int
+    growing: NDArray[np.int64]
 
 
 class Verdict(NamedTuple):
@@ -67,6 +71,11 @@ class Verdict(NamedTuple):
     anomaly: NDArray[np.float64]
     flat_rows: NDArray[np.int64]
     surprises: NDArray[np.float64]
+
+
+def count_calibrators(members: int) -> int:
+    """Return how many calibrators a metric of so many models has."""
+    return 2 * (members + 1)
 
 
 def next_fit(rows: int, lookback: int) -> int:
@@ -83,3 +92,8 @@ def find_fits(rows: int, end: int, lookback: int) -> Iterator[int]:
     while count <= end:
         yield count
         count = next_fit(count, lookback)
+
+
+def find_growing(rows: int, end: int, lookback: int) -> Iterator[int]:
+    """Yield the counts of rows in (rows, end] at whose fits there are twice as many rows as at the fit before."""
+    return (count for count in find_fits(rows, end, lookback) if count <= 2 * EVERY and next_fit(count // 2 - 1, lookback) == count // 2)

@@ -15,13 +15,14 @@ from anomflow.detectors.multiview.calibrator import judge_score, rounded
 from anomflow.detectors.multiview.layout import MEMORY, SMALL
 from anomflow.detectors.multiview.replay import STAMP as MULTIVIEW_STAMP
 from anomflow.detectors.multiview.replay import count_run, damped
-from anomflow.detectors.pyod_models.layout import CALIBRATOR, HEAD, Calibrators, Judging, Verdict
+from anomflow.detectors.pyod_models.layout import CALIBRATOR, EVERY, HEAD, Calibrators, Judging, Verdict, count_calibrators
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEARNING: Final = (14, 7)  # scores that a calibrator needs, and the least that make its tail, in the first SMALL rows
 SETTLED: Final = (50, 20)
+YOUNG_ROWS: Final = 2 * EVERY  # as long as estimators get twice as many rows from one fit to the next
 MEAN: Final = 1
 LEAST: Final = 2
 GREATEST: Final = 3
@@ -49,7 +50,24 @@ def rank_score(learned: Remembered, which: int, row: int, score: float) -> float
         return math.nan
     enough = learned.head.remembered[which] >= learned.sizes.calibrated
     surprise = judge_score(learned, which, row, rounded(score))
+    if row < YOUNG_ROWS:
+        judge_score(learned, which + len(learned.memory) // 2, row, rounded(score))
     return surprise if enough else math.nan
+
+
+@njit(nogil=True)
+def forget_old(learned: Remembered) -> None:
+    """Forget the scores from before the fit before this one: estimators of few rows give higher ones than those to come."""
+    head, half = learned.head, len(learned.memory) // 2
+    for which in range(half):
+        young = which + half
+        learned.memory[which, :] = learned.memory[young, :]
+        head.remembered[which] = head.remembered[young]
+        head.block_open[which] = head.block_open[young]
+        head.block_row[which] = head.block_row[young]
+        head.block_peak[which] = head.block_peak[young]
+        head.remembered[young] = 0
+        head.block_open[young] = 0
 
 
 @njit(nogil=True)
@@ -105,12 +123,15 @@ def _build_kernel(stamp: int) -> Any:
         first, heads = place
         head = heads[0]
         head.kernel = stamp
-        new = len(verdict.anomaly)
+        new, grown = len(verdict.anomaly), 0
         for k in range(new):
             row, i, j = first + k, len(values) - new + k, len(verdict.undamped) - new + k
             verdict.flat_rows[k] = count_run(values, i, row, head)
             limits = LEARNING if row < SMALL else SETTLED
             learned = Remembered(known[0], known[1], Limits(limits[0], limits[1]))
+            if grown < len(judging.growing) and judging.growing[grown] == row:
+                forget_old(learned)
+                grown += 1
             anomaly = judge_members(learned, row, verdict.surprises[k], judging)
             verdict.undamped[j] = 0.0 if math.isnan(anomaly) else anomaly
             verdict.anomaly[k] = math.nan if math.isnan(anomaly) else damped(verdict.undamped, j, judging.damping)
@@ -147,6 +168,6 @@ def pack_memory(calibrators: Calibrators, memory: NDArray[np.float32]) -> NDArra
 def compile_kernel() -> None:
     """Judge two rows, which compiles the kernel or finds it compiled."""
     verdict = Verdict(np.zeros(2), np.zeros(2), np.zeros(2, np.int64), np.zeros((2, 2)))
-    calibrators = Calibrators.unpack(np.zeros(3, CALIBRATOR))
+    calibrators = Calibrators.unpack(np.zeros(count_calibrators(2), CALIBRATOR))
     memory = unpack_memory(calibrators, np.empty(0, np.float32), 2)
-    judge(np.zeros(2), (0, np.zeros(1, HEAD)), (calibrators, memory), Judging(0, np.ones(2), 30), verdict)
+    judge(np.zeros(2), (0, np.zeros(1, HEAD)), (calibrators, memory), Judging(0, np.ones(2), 30, np.zeros(0, np.int64)), verdict)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anomflow.detectors.multiview.layout import RECENT, RING
 from anomflow.detectors.pyod_models.estimators import dump_estimators, fit_estimator, judges_alone, load_estimators, score_rows
-from anomflow.detectors.pyod_models.layout import FIRST_FIT, METHODS, Calibrators, Judging, Verdict, find_fits
+from anomflow.detectors.pyod_models.layout import FIRST_FIT, METHODS, Calibrators, Judging, Verdict, find_fits, find_growing
 from anomflow.detectors.pyod_models.ranking import judge, pack_memory, unpack_memory
 from anomflow.detectors.states import Floats, Replay, State
 from anomflow.errors import ModelError, PreprocessError
@@ -128,8 +128,10 @@ def _judge(walker: _Walker, state: State, raw: Floats) -> tuple[Verdict, dict[st
     verdict = Verdict(undamped, np.full(new, np.nan), np.zeros(new, np.int64), np.ascontiguousarray(raw))
     weights = np.array([model.model_weight for model in spec.model_configs])
     damping = min(max(DAMPING_ROWS, walker.recipe.lookback + 1), RECENT)
-    known = (calibrators, memory)
-    judge(walker.values, (state.rows, walker.head), known, Judging(METHODS.index(spec.model_combination_method), weights, damping), verdict)
+    first, last = max(state.rows, 1), state.rows + new - 1
+    growing = np.array(list(find_growing(first - 1, last, walker.recipe.lookback)), np.int64)
+    judging = Judging(METHODS.index(spec.model_combination_method), weights, damping, growing)
+    judge(walker.values, (state.rows, walker.head), (calibrators, memory), judging, verdict)
     return verdict, {"calibrators": calibrators.pack(), "remembered": pack_memory(calibrators, memory)}
 
 
