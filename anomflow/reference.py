@@ -13,11 +13,12 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel
 
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
 from anomflow.batches.suggestions import ANOMSTACK_KEYS, ANOMSTACK_PREFIXES, ANOMSTACK_SUFFIX
 from anomflow.batches.validation import find_bounds
-from anomflow.spec import SECTIONS, format_duration
+from anomflow.spec import SECTIONS, ModelConfig, PreprocessParams, format_duration
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def plain(value: Any) -> Any:
         return format_duration(value)
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig)))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
@@ -72,10 +75,10 @@ def _kind(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
-    if origin is dict:
+    if origin is dict or kind is PreprocessParams:
         return "mapping"
     if origin is tuple:
-        return "list of names"
+        return "list of names" if get_args(kind)[0] is str else "list of mappings"
     if hasattr(kind, "__metadata__"):
         return " or ".join(_kind(part) for part in get_args(get_args(kind)[0]) or get_args(kind)[:1])
     names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", timedelta: "duration"}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 import zoneinfo
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from cronsim import CronSim, CronSimError
 
 from anomflow import sql
-from anomflow.batches.batch import Batch, find_lone_include, has_include
+from anomflow.batches.batch import Batch
+from anomflow.batches.functions import check_function
+from anomflow.batches.models import check_detector
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import Problem, SqlError
 from anomflow.spec import owners
@@ -32,6 +33,7 @@ _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 _TOGETHER: Final = (
     {"ingest_sql", "ingest_fn"},
     {"train_min_n", "train_max_n"},
+    {"model_configs", "preprocess_fn", "preprocess_params"},
     {"vars", "ingest_sql", "train_sql", "score_sql", "plot_sql"},
 )
 
@@ -52,6 +54,7 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
     yield from _check_alerts(batch, layer)
     yield from _check_variables(batch, layer)
     yield from _check_source(batch, layer)
+    yield from check_detector(batch, layer)
     yield from _check_templates(batch, layer)
 
 
@@ -144,46 +147,7 @@ def _check_source(batch: Batch, layer: Layer) -> Iterator[Problem]:
             message = f"neither ingest_sql nor ingest_fn is set, and there is no {files} beside; or set disable_ingest: true"
             yield Problem(batch.path.as_posix(), 1, message, "ingest_sql")
     elif ingest.ingest_fn is not None:
-        yield from _check_function(batch, layer)
-
-
-def _check_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
-    text = cast("str", batch.spec.ingest.ingest_fn)
-    included = find_lone_include(text)
-    if included is None and has_include(text):
-        yield layer.problem(("ingest_fn",), "ingest_fn mixes an include with other text; it is either one include or Python source")
-        return
-    if included is not None and sql.resolve_include(batch.folder, included) is None:
-        yield layer.problem(("ingest_fn",), f"ingest_fn includes {included}: there is no such file under {batch.folder.as_posix()}")
-        return
-    try:
-        source = batch.function
-    except (OSError, UnicodeDecodeError) as error:
-        yield layer.problem(("ingest_fn",), f"ingest_fn includes {included}, which cannot be read: {error}")
-        return
-    if source is not None:
-        yield from _check_python(source.text, source.where, source.line)
-
-
-def _check_python(text: str, where: str, line: int) -> Iterator[Problem]:
-    try:
-        module = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        at = getattr(error, "lineno", None) or 1
-        yield Problem(where, line + at - 1, f"not valid Python: {getattr(error, 'msg', error)}", "ingest_fn")
-        return
-    if not any(_defines_ingest(statement) for statement in ast.walk(module)):
-        yield Problem(where, line, "defines no function ingest()", "ingest_fn")
-
-
-def _defines_ingest(statement: ast.AST) -> bool:
-    """Tell whether a statement binds the name ``ingest`` (or may: a star import)."""
-    match statement:
-        case ast.FunctionDef(name="ingest") | ast.Name(id="ingest", ctx=ast.Store()):
-            return True
-        case ast.ImportFrom(names=names):
-            return any((name.asname or name.name) in {"ingest", "*"} for name in names)
-    return False
+        yield from check_function(batch, layer, "ingest_fn", "ingest")
 
 
 def _check_templates(batch: Batch, layer: Layer) -> Iterator[Problem]:

@@ -45,6 +45,8 @@ REFUSED: Final[Mapping[str, str]] = {
     "SOD": _AMONG,
     "SOS": _AMONG,
 }
+# Models that judge a single column.
+ONE_COLUMN: Final = frozenset({"MAD"})
 # Packages that an extra of ours installs, by the name that they are imported by.
 EXTRAS: Final[Mapping[str, str]] = {"torch": "torch"}
 
