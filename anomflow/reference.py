@@ -104,7 +104,13 @@ def _reference_lines() -> Iterator[str]:
         if field.is_required():
             continue
         yield f"# {field.description} ({_constraints(key, field)})"
-        yield from (f"# {line}" for line in to_yaml(key, field.default).split("\n"))
+        yield from (f"# {line}" for line in _to_lines(key, field.default))
+
+
+def _to_lines(key: str, value: Any) -> list[str]:
+    if isinstance(value, BaseModel):
+        return [f"{key}: {yaml.safe_dump(plain(value), default_flow_style=True, sort_keys=False, width=1000)}".rstrip("\n")]
+    return to_yaml(key, value).split("\n")
 
 
 def build_schema() -> dict[str, Any]:

@@ -143,7 +143,10 @@ def test_a_wrong_source_or_name_is_told_with_its_file_and_line(files: dict[str, 
         ("ingest_cron_schedule: '*/45 * * * *'", "*/45 leaves a gap of 15 at its end; use a divisor of 60 for equal steps"),
         ("train_cron_schedule: 0 */5 * * *", "*/5 leaves a gap of 4 at its end; use a divisor of 24 for equal steps"),
         ("alert_recent_n: 3", "alert_recent_n has no effect"),
-        ("model_configs: []", "model_configs is a setting of Anomstack without effect in this version"),
+        ("change_threshold: 3.5", "change_threshold is a setting of Anomstack without effect in this version"),
+        ("preprocess_params: {lags_n: 3}", "preprocess_params has no effect: the detector multiview makes its own features"),
+        ("model_configs: [{model_name: VAE}]", "the model VAE needs the extra 'torch'. Install it with: pip install 'anomflow[torch]'"),
+        ("model_configs: [{model_name: FeatureBagging}]", "needs the package 'combo'. Install it with: pip install combo"),
     ],
 )
 def test_what_is_odd_but_not_wrong_is_a_warning(text: str, words: str, write_metrics: WriteFiles) -> None:
