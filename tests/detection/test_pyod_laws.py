@@ -1,0 +1,213 @@
+"""Models of PyOD judge as every detector does: one replay, pieces and live scoring agree bit for bit, and nothing looks ahead."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from detection.pyod_settings import detector_of, options_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomflow.calibration import threshold
+from anomflow.detectors import Detector, Replay, State
+from anomflow.errors import ModelError, PreprocessError
+from anomflow.models import FittedModel, dump, load, object_name
+
+PAIR = ("PCA", "KNN")
+HOOK = "def preprocess(rows, **_):\n    v = rows['metric_value']\n    return rows.select('metric_timestamp').with_columns(a=v.ewm_mean(alpha=0.3), b=v.diff())"
+
+
+def bits(replay: Replay) -> dict[str, bytes]:
+    return {field.name: getattr(replay, field.name).tobytes() for field in fields(replay)}
+
+
+def through_store(options: Any, state: State) -> State:
+    content = dump(FittedModel("pyod", {}, "f", {}, {"m": state}, options))
+    return load(content, object_name(content)).states["m"]
+
+
+def advance_in_pieces(detector: Detector, series: Any, cuts: Any, options: Any) -> tuple[Replay, State]:
+    state, parts = None, []
+    for start, end in zip([0, *cuts], [*cuts, len(series)], strict=True):
+        part, state = detector.advance(state, series.seconds[start:end], series.values[start:end])
+        state = through_store(options, state)
+        parts.append(part)
+    return Replay.join(parts), state
+
+
+def state_bytes(options: Any, state: State) -> bytes:
+    return dump(FittedModel("pyod", {}, "f", {}, {"m": state}, options))
+
+
+KINDS = [
+    (PAIR, {}),
+    (("IForest",), {"model_max_n": 100}),
+    (("ECOD",), {"model_max_n": 100}),
+    (("KNN",), {"hook": HOOK}),
+    (("OCSVM", "HBOS", "LOF"), {"model_combination_method": "max"}),
+]
+
+
+@pytest.mark.parametrize(("models", "given"), KINDS)
+def test_pieces_give_the_bits_of_one_replay(models: Any, given: Any, make: Any) -> None:
+    series, options = make(420, 3600.0), options_of(*models, **given)
+    detector = detector_of(*models, **given)
+    whole, last = detector.advance(None, series.seconds, series.values)
+    cuts = [1, 5, 23, 24, 25, 47, 48, 49, 50, 100, 191, 192, 193, 300, *range(380, 420, 3)]
+    pieces, last_of_pieces = advance_in_pieces(detector, series, cuts, options)
+
+    assert np.isfinite(whole.anomaly[100:]).all()
+    assert bits(pieces) == bits(whole)
+    assert state_bytes(options, last_of_pieces) == state_bytes(options, last)
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(1, 2799), max_size=5, unique=True).map(sorted))
+def test_pieces_agree_where_old_rows_leave_the_fits(cuts: Any, make: Any) -> None:
+    series, options = make(2800, 300.0), options_of("PCA", model_max_n=200)
+    detector = detector_of("PCA", model_max_n=200)
+    whole, last = detector.advance(None, series.seconds, series.values)
+    pieces, last_of_pieces = advance_in_pieces(detector, series, cuts, options)
+
+    assert bits(pieces) == bits(whole)
+    assert state_bytes(options, last_of_pieces) == state_bytes(options, last)
+
+
+@pytest.mark.parametrize("models", [PAIR, ("ECOD",)])
+@pytest.mark.parametrize("now", [60, 97, 250])
+def test_another_future_leaves_past_scores_bit_identical(models: Any, now: int, make: Any) -> None:
+    series, detector = make(300, 3600.0), detector_of(*models)
+    other = series.values.copy()
+    other[now:] = np.random.RandomState(now).normal(size=len(other) - now) * 1e3
+    past, changed = (detector.advance(None, series.seconds, values)[0] for values in (series.values, other))
+
+    for field in fields(past):
+        assert getattr(past, field.name)[:now].tobytes() == getattr(changed, field.name)[:now].tobytes()
+
+
+SPIKES = [("KNN",), ("PCA",), ("LOF",), PAIR]
+
+
+@pytest.mark.parametrize("models", SPIKES)
+def test_a_spike_exceeds_the_threshold_of_two_false_alarms_a_month(models: Any) -> None:
+    values = np.random.RandomState(5).normal(size=600)
+    values[500] += 12
+    replay, _ = detector_of(*models).advance(None, 1.7e9 + 3600.0 * np.arange(600), values)
+
+    assert np.nanargmax(replay.anomaly) in range(500, 510)
+    assert np.nanmax(replay.anomaly) > threshold(3600.0, 2.0)
+    assert (replay.anomaly[56:] >= 0).all()
+    assert (replay.anomaly[56:] < 9).all()
+
+
+def test_few_rows_get_no_score() -> None:
+    replay, _ = detector_of("KNN").advance(None, 1.7e9 + 60.0 * np.arange(60), np.random.RandomState(1).normal(size=60))
+
+    assert np.flatnonzero(np.isfinite(replay.anomaly))[0] == 24 + 14
+
+
+def test_a_flat_line_is_seen_as_by_the_default_detector(make: Any) -> None:
+    series = make(500, 3600.0)
+    values = series.values.copy()
+    values[400:] = values[400]
+    replay, _ = detector_of("KNN").advance(None, series.seconds, values)
+
+    assert replay.flat_rows.nonzero()[0].tolist() == [411]
+
+
+@pytest.mark.parametrize(("method", "low", "high"), [("min", "min", "mean"), ("mean", "min", "quadratic"), ("quadratic", "mean", "max")])
+def test_methods_combine_in_their_order(method: str, low: str, high: str) -> None:
+    from anomflow.detectors.pyod_models.layout import METHODS, Judging
+    from anomflow.detectors.pyod_models.ranking import combine_surprises
+
+    def combine(name: str) -> float:
+        judging = Judging(METHODS.index(name), np.array([1.0, 2.0, 1.0]), 30, np.zeros(0, np.int64))
+        return combine_surprises(np.array([1.0, 3.0, np.nan]), judging)  # type: ignore[no-any-return]
+
+    assert combine(low) < combine(method) < combine(high)
+    assert combine("mean") == pytest.approx(7 / 3)
+    assert combine("quadratic") == pytest.approx(np.sqrt(19 / 3))
+
+
+def test_a_model_that_cannot_be_stored_says_so(make: Any) -> None:
+    series = make(100, 60.0)
+    hook = "def preprocess(rows, **_): return rows"
+    with pytest.raises(ModelError, match="KNN cannot be fitted on 100 rows"):
+        detector_of("KNN", hook=hook, model_max_n=100).recipe  # noqa: B018
+        build_bad(series)
+
+
+def build_bad(series: Any) -> None:
+    from anomflow.detectors import build_detector
+
+    options = options_of("KNN")
+    options["spec"]["model_configs"][0]["model_params"] = {"metric": "no such metric"}
+    build_detector("pyod", options).advance(None, series.seconds, series.values)
+
+
+def test_a_hook_that_looks_ahead_fails_its_metric(make: Any) -> None:
+    series = make(100, 60.0)
+    hook = "def preprocess(rows, **_): return rows.with_columns(rows['metric_value'].shift(-1))"
+    with pytest.raises(PreprocessError, match="looks ahead"):
+        detector_of("KNN", hook=hook).advance(None, series.seconds, series.values)
+
+
+def test_estimators_of_other_libraries_are_refused_before_they_judge(make: Any) -> None:
+    series, detector = make(100, 60.0), detector_of("KNN")
+    _, state = detector.advance(None, series.seconds[:90], series.values[:90])
+    import sklearn
+
+    old = state.memory["estimators"].tobytes().replace(sklearn.__version__.encode(), b"0" * len(sklearn.__version__))
+    memory = {**state.memory, "estimators": np.frombuffer(old, np.uint8)}
+    aged = State(**{**{field.name: getattr(state, field.name) for field in fields(state)}, "memory": memory})
+    with pytest.raises(ModelError, match=r"sklearn.*Train again"):
+        detector.advance(aged, series.seconds[90:], series.values[90:])
+
+
+FRESH = """
+import json, sys
+import numpy as np
+from hashlib import sha256
+from anomflow.detectors import build_detector
+from anomflow.models import FittedModel, dump
+options = json.loads(sys.argv[1])
+values = np.frombuffer(sys.stdin.buffer.read())
+replay, state = build_detector("pyod", options).advance(None, 1.7e9 + 300.0 * np.arange(len(values)), values)
+print(sha256(replay.anomaly.tobytes() + dump(FittedModel("pyod", {}, "f", {}, {"m": state}, options))).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("models", [PAIR, ("IForest",)])
+def test_another_process_gets_the_same_bits(models: Any, make: Any) -> None:
+    import json
+
+    series, options = make(120, 300.0), options_of(*models)
+    replay, state = detector_of(*models).advance(None, 1.7e9 + 300.0 * np.arange(120), series.values)
+    fresh = subprocess.run(
+        [sys.executable, "-c", FRESH, json.dumps(options)],
+        input=series.values.tobytes(),
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONHASHSEED": "7"},
+    )
+    expected = hashlib.sha256(replay.anomaly.tobytes() + state_bytes(options, state)).hexdigest()
+
+    assert fresh.stdout.decode().strip() == expected
+
+
+def test_the_global_generators_are_left_as_they_were(make: Any) -> None:
+    series = make(60, 300.0)
+    np.random.seed(11)
+    expected = np.random.rand()
+    np.random.seed(11)
+    detector_of("IForest").advance(None, series.seconds, series.values)
+
+    assert np.random.rand() == expected
