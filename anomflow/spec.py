@@ -162,7 +162,8 @@ class DetectorSpec(Section):
         "none: the `multiview` detector.",
     )
     model_combination_method: Literal["quadratic", "mean", "min", "max"] = Field(
-        "quadratic", description="How the surprises of several models become one: a weighted quadratic or plain mean, the least, the greatest."
+        "quadratic",
+        description="How the surprises of several models become one: a weighted quadratic or plain mean, the least, the greatest.",
     )
     model_max_n: int = Field(2500, ge=50, le=8000, description="Newest rows that a model of PyOD is fitted on.")
     model_seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of models that draw random numbers.")
@@ -172,7 +173,8 @@ class DetectorSpec(Section):
         "rows before; or the parameters of `preprocess_fn`.",
     )
     preprocess_fn: str | None = Field(
-        None, description="Python source (or a lone include of a file) that defines `preprocess(rows, **preprocess_params)`, for other features."
+        None,
+        description="Python source (or a lone include of a file) that defines `preprocess(rows, **preprocess_params)`, for other features.",
     )
 
 

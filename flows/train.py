@@ -31,7 +31,9 @@ def train_stage(run: Run) -> Outcome:
     fitted = fit_shards(series, pinned.models if pinned else {}, run.batch)
     void = read_void_points(run.library, history, series)
     voided = drop_void_scores(run.target, void) if void.height else 0
-    publish_version(shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "detector", "models", "train"})))
+    publish_version(
+        shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "detector", "models", "train"}))
+    )
     dropped = drop_old_versions(shelf)
     counts = {
         "metrics_continued": fitted.continued,

@@ -48,7 +48,9 @@ def check_detector(batch: Batch, layer: Layer) -> Iterator[Problem]:
     labels = Counter(model.label for model in models)
     for index, model in enumerate(models):
         if labels[model.label] > 1:
-            yield layer.problem(("model_configs", index), f"model_configs has {model.label} more than once; give each a model_tag of its own")
+            yield layer.problem(
+                ("model_configs", index), f"model_configs has {model.label} more than once; give each a model_tag of its own"
+            )
     yield from _check_features(batch, layer)
 
 

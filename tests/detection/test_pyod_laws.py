@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -12,12 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from detection.pyod_settings import detector_of, options_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomflow.calibration import threshold
-from anomflow.detectors import Detector, Replay, State
+from anomflow.detectors import Detector, Replay, State, build_detector
+from anomflow.detectors.pyod_models.estimators import dump_estimators, load_estimators
+from anomflow.detectors.pyod_models.layout import METHODS, Judging
+from anomflow.detectors.pyod_models.ranking import combine_surprises
 from anomflow.errors import ModelError, PreprocessError
 from anomflow.models import FittedModel, dump, load, object_name
 
@@ -123,34 +128,30 @@ def test_a_flat_line_is_seen_as_by_the_default_detector(make: Any) -> None:
     assert replay.flat_rows.nonzero()[0].tolist() == [411]
 
 
-@pytest.mark.parametrize(("method", "low", "high"), [("min", "min", "mean"), ("mean", "min", "quadratic"), ("quadratic", "mean", "max")])
-def test_methods_combine_in_their_order(method: str, low: str, high: str) -> None:
-    from anomflow.detectors.pyod_models.layout import METHODS, Judging
-    from anomflow.detectors.pyod_models.ranking import combine_surprises
+@pytest.mark.parametrize(("method", "combined"), [("min", 1.0), ("mean", 7 / 3), ("quadratic", np.sqrt(19 / 3)), ("max", 3.0)])
+def test_methods_combine_the_surprises_that_are_there(method: str, combined: float) -> None:
+    judging = Judging(METHODS.index(method), np.array([1.0, 2.0, 1.0]), 30, np.zeros(0, np.int64))
 
-    def combine(name: str) -> float:
-        judging = Judging(METHODS.index(name), np.array([1.0, 2.0, 1.0]), 30, np.zeros(0, np.int64))
-        return combine_surprises(np.array([1.0, 3.0, np.nan]), judging)  # type: ignore[no-any-return]
-
-    assert combine(low) < combine(method) < combine(high)
-    assert combine("mean") == pytest.approx(7 / 3)
-    assert combine("quadratic") == pytest.approx(np.sqrt(19 / 3))
+    assert combine_surprises(np.array([1.0, 3.0, np.nan]), judging) == pytest.approx(combined)
+    assert np.isnan(combine_surprises(np.full(3, np.nan), judging))
 
 
-def test_a_model_that_cannot_be_stored_says_so(make: Any) -> None:
-    series = make(100, 60.0)
-    hook = "def preprocess(rows, **_): return rows"
-    with pytest.raises(ModelError, match="KNN cannot be fitted on 100 rows"):
-        detector_of("KNN", hook=hook, model_max_n=100).recipe  # noqa: B018
-        build_bad(series)
-
-
-def build_bad(series: Any) -> None:
-    from anomflow.detectors import build_detector
-
-    options = options_of("KNN")
+def test_parameters_that_a_model_refuses_are_told(make: Any) -> None:
+    series, options = make(100, 60.0), options_of("KNN")
     options["spec"]["model_configs"][0]["model_params"] = {"metric": "no such metric"}
-    build_detector("pyod", options).advance(None, series.seconds, series.values)
+    with pytest.raises(ModelError, match="KNN cannot be fitted on 88 rows: InvalidParameterError: The 'metric' parameter"):
+        build_detector("pyod", options).advance(None, series.seconds, series.values)
+
+
+def test_an_estimator_that_cannot_be_pickled_is_told() -> None:
+    with pytest.raises(ModelError, match="KNN or PCA cannot be stored: .* Name another model"):
+        dump_estimators([lambda: 0, 1], ["KNN", "PCA"])
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04K\x01.", dump_estimators([], [])[:-5]])
+def test_bytes_that_are_no_estimators_are_refused(content: bytes) -> None:
+    with pytest.raises(ModelError, match="Train again"):
+        load_estimators(content)
 
 
 def test_a_hook_that_looks_ahead_fails_its_metric(make: Any) -> None:
@@ -163,8 +164,6 @@ def test_a_hook_that_looks_ahead_fails_its_metric(make: Any) -> None:
 def test_estimators_of_other_libraries_are_refused_before_they_judge(make: Any) -> None:
     series, detector = make(100, 60.0), detector_of("KNN")
     _, state = detector.advance(None, series.seconds[:90], series.values[:90])
-    import sklearn
-
     old = state.memory["estimators"].tobytes().replace(sklearn.__version__.encode(), b"0" * len(sklearn.__version__))
     memory = {**state.memory, "estimators": np.frombuffer(old, np.uint8)}
     aged = State(**{**{field.name: getattr(state, field.name) for field in fields(state)}, "memory": memory})
@@ -187,8 +186,6 @@ print(sha256(replay.anomaly.tobytes() + dump(FittedModel("pyod", {}, "f", {}, {"
 
 @pytest.mark.parametrize("models", [PAIR, ("IForest",)])
 def test_another_process_gets_the_same_bits(models: Any, make: Any) -> None:
-    import json
-
     series, options = make(120, 300.0), options_of(*models)
     replay, state = detector_of(*models).advance(None, 1.7e9 + 300.0 * np.arange(120), series.values)
     fresh = subprocess.run(

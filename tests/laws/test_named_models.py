@@ -80,11 +80,15 @@ def test_other_models_rebuild_and_wait_for_training(world, series, at):
 
     assert scored.counts["scored"] == 10
     assert trained.counts["metrics_rebuilt"] == 1
-    versions = world.sql("select distinct metadata ->> '$.model' as model from metrics where metric_type = 'score' and metric_value is not null")
+    versions = world.sql(
+        "select distinct metadata ->> '$.model' as model from metrics where metric_type = 'score' and metric_value is not null"
+    )
     assert versions.height == 2
 
 
-@pytest.mark.parametrize("setting", ["model_seed: 1", "model_combination_method: mean", "preprocess_params: {lags_n: 2}", "model_max_n: 100"])
+@pytest.mark.parametrize(
+    "setting", ["model_seed: 1", "model_combination_method: mean", "preprocess_params: {lags_n: 2}", "model_max_n: 100"]
+)
 def test_each_setting_of_the_models_rebuilds(world, series, at, setting):
     world.put(series("orders", 100))
     world.configure(KNN)

@@ -37,12 +37,20 @@ WRONG = [
     ("model_configs:\n- model_name: MAD", 4, "MAD judges one number a row; set preprocess_params: {lags_n: 0}"),
     ("model_configs: KNN", 3, "model_configs is 'KNN'; allowed is"),
     ("model_combination_method: median", 3, "allowed: quadratic, mean, min, max"),
-    ("model_configs:\n- model_name: KNN\npreprocess_params:\n  lag_n: 3", 6, "preprocess_params.lag_n is not a parameter. Did you mean lags_n?"),
+    (
+        "model_configs:\n- model_name: KNN\npreprocess_params:\n  lag_n: 3",
+        6,
+        "preprocess_params.lag_n is not a parameter. Did you mean lags_n?",
+    ),
     ("preprocess_params:\n  lags_n: many", 4, "preprocess_params.lags_n is 'many'; allowed is a whole number"),
     ("preprocess_fn: |\n  def preprocess(rows): ...", 3, "preprocess_fn makes features for models of PyOD"),
     ("model_configs:\n- model_name: KNN\npreprocess_fn: |\n  def prepare(rows): ...", 6, "defines no function preprocess()"),
     ("model_configs:\n- model_name: KNN\npreprocess_fn: |\n  def preprocess(rows) ...", 6, "not valid Python"),
-    ("model_configs:\n- model_name: KNN\npreprocess_fn: '{% include \"./no.py\" %}'", 5, "preprocess_fn includes ./no.py: there is no such file"),
+    (
+        "model_configs:\n- model_name: KNN\npreprocess_fn: '{% include \"./no.py\" %}'",
+        5,
+        "preprocess_fn includes ./no.py: there is no such file",
+    ),
 ]
 
 

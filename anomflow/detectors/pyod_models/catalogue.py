@@ -27,6 +27,7 @@ _GRAPH: Final = "judges the nodes of a graph, and a metric's rows are none"
 _LABELS: Final = "learns from labelled anomalies, and there are none"
 _PARTS: Final = "is made of other models, which a setting cannot name; list several in model_configs instead"
 _AMONG: Final = "compares a row with those that are judged together with it only, and a row that arrives is judged alone"
+_COSTLY: Final = "takes about a tenth of a second a row: it solves for a graph of all rows anew; KNN compares rows as well"
 _MEDIA: Final = "judges texts, images or sounds, and a metric's rows are numbers"
 
 # By module, where every model of it is meant.
@@ -39,9 +40,12 @@ REFUSED: Final[Mapping[str, str]] = {
     "EmbeddingOD": _MEDIA,
     "MultiModalOD": _MEDIA,
     "AudioAE": _MEDIA,
+    "CD": _AMONG,
     "COF": _AMONG,
     "LMDD": _AMONG,
     "LOCI": _AMONG,
+    "RGraph": _COSTLY,
+    "ROD": _AMONG,
     "SOD": _AMONG,
     "SOS": _AMONG,
 }

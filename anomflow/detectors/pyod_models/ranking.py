@@ -114,7 +114,11 @@ def _build_kernel(stamp: int) -> Any:
     # A closure's values belong to the key of numba's cache: see anomflow.detectors.multiview.replay.
     @njit(cache=True, nogil=True)
     def judge(
-        values: NDArray[np.float64], place: tuple[int, Any], known: tuple[Calibrators, NDArray[np.float32]], judging: Judging, verdict: Verdict
+        values: NDArray[np.float64],
+        place: tuple[int, Any],
+        known: tuple[Calibrators, NDArray[np.float32]],
+        judging: Judging,
+        verdict: Verdict,
     ) -> None:
         """Judge the newest rows; ``surprises`` of the verdict holds raw scores and gets surprises.
 
