@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _Metric = tuple[str, Floats, Floats]
 
 COLD_START: Final = "cold_start"
+DEFAULT_CHOICE: Final = Choice()
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FitSpec:
     timezone: str = "UTC"
     max_n: int = 10_000
     min_n: int = 20
-    choice: Choice = Choice()
+    choice: Choice = DEFAULT_CHOICE
     threads: int = 1
 
 

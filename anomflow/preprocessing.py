@@ -125,7 +125,8 @@ def _to_features(hook: PreprocessHook, result: object) -> pl.DataFrame:
     names = [name for name, dtype in table.schema.items() if name not in _CARRIED and (dtype.is_numeric() or dtype == pl.Boolean)]
     if TIME not in table.columns or not names:
         raise PreprocessError(
-            f"{hook.place}: preprocess() returned the columns {table.columns}; allowed are {TIME} (or a pandas index of it) and columns of numbers"
+            f"{hook.place}: preprocess() returned the columns {table.columns}; "
+            f"allowed are {TIME} (or a pandas index of it) and columns of numbers"
         )
     if table[TIME].is_duplicated().any():
         raise PreprocessError(f"{hook.place}: preprocess() returned a time twice; a row of features belongs to one row of the metric")

@@ -163,7 +163,7 @@ class DetectorSpec(Section):
     )
     model_combination_method: Literal["quadratic", "mean", "min", "max"] = Field(
         "quadratic",
-        description="How the surprises of several models become one: a weighted quadratic or plain mean, the least, the greatest.",
+        description="How the surprises of several models become one: weighted quadratic mean, weighted mean, least, greatest.",
     )
     model_max_n: int = Field(2500, ge=50, le=8000, description="Newest rows that a model of PyOD is fitted on.")
     model_seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of models that draw random numbers.")

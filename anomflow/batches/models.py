@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.batches.functions import check_function
-from anomflow.batches.layers import Layer, merge_layers
+from anomflow.batches.layers import KeyPath, Layer, Origin, merge_layers
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import MissingDependencyError, ModelError
 from anomflow.spec import ModelConfig, PreprocessParams
@@ -29,7 +29,7 @@ def lift_resampling(layer: Layer) -> Layer:
     if not isinstance(params, dict) or not any(key in params for key in _RESAMPLING):
         return layer
     lifted = {key: params[key] for key in _RESAMPLING if params.get(key) is not None and key not in layer.values}
-    origins = {(key,): layer.origin(("preprocess_params", key)) for key in lifted}
+    origins: dict[KeyPath, Origin] = {(key,): layer.origin(("preprocess_params", key)) for key in lifted}
     rest = {key: value for key, value in params.items() if key not in _RESAMPLING}
     values: dict[str, Any] = {key: value for key, value in layer.values.items() if key != "preprocess_params"}
     if rest:

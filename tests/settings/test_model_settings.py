@@ -120,7 +120,8 @@ def test_the_same_batch_elsewhere_has_the_same_models(write_metrics: WriteFiles,
 
 def test_settings_are_checked_without_importing_pyod(write_metrics: WriteFiles) -> None:
     folder = write_metrics({"x/x.yaml": f"{HEAD}model_configs: [{{model_name: KNN}}, {{model_name: IForest}}]\n"})
-    code = f"import sys; from pathlib import Path; from anomflow.batches import load_batch; print(load_batch(Path({str(folder.resolve())!r}), 'x', {{}}).detector.name, 'pyod' in sys.modules)"
+    load = f"print(load_batch(Path({str(folder.resolve())!r}), 'x', {{}}).detector.name, 'pyod' in sys.modules)"
+    code = f"import sys; from pathlib import Path; from anomflow.batches import load_batch; {load}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["pyod", "False"]

@@ -27,7 +27,8 @@ HEAD: Final = np.dtype(
         ("longest", "<i8"),  # longest earlier run
     ]
 )
-# One for each model and one for their combination, then as many that remember only what came since the newest fit. Arrays and not a record: the kernel is compiled once for any count.
+# One for each model and one for their combination, then as many that remember only what came since the newest fit.
+# Arrays and not a record: the kernel is compiled once for any count.
 CALIBRATOR: Final = np.dtype([("remembered", "<i8"), ("block_open", "<i8"), ("block_row", "<i8"), ("block_peak", "<f8")])
 
 

@@ -44,7 +44,7 @@ class Remembered(NamedTuple):
 
 
 @njit(nogil=True)
-def rank_score(learned: Remembered, which: int, row: int, score: float) -> float:
+def rank_score(learned: Any, which: int, row: int, score: float) -> float:
     """Return the surprise of a score among those remembered, NaN before there are enough; remember it."""
     if math.isnan(score):
         return math.nan
@@ -120,7 +120,7 @@ def _build_kernel(stamp: int) -> Any:
         judging: Judging,
         verdict: Verdict,
     ) -> None:
-        """Judge the newest rows; ``surprises`` of the verdict holds raw scores and gets surprises.
+        """Judge the newest rows; ``surprises`` of the verdict holds raw scores and gets surprises, NaN where there is none.
 
         ``place`` is the count of rows before them and the head.
         """
