@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from anomflow.calibration import threshold
 from anomflow.detectors import Detector, Replay, State, build_detector
-from anomflow.detectors.pyod_models.estimators import dump_estimators, load_estimators
+from anomflow.detectors.pyod_models.estimators import dump_estimators, load_estimators, pickle_estimators
 from anomflow.detectors.pyod_models.layout import METHODS, Judging
 from anomflow.detectors.pyod_models.ranking import combine_surprises
 from anomflow.errors import ModelError, PreprocessError
@@ -132,6 +132,25 @@ def test_a_flat_line_is_seen_as_by_the_default_detector(make: Any) -> None:
     assert replay.flat_rows.nonzero()[0].tolist() == [411]
 
 
+def test_the_expected_range_holds_nearly_all_rows_and_not_a_spike(make: Any) -> None:
+    series = make(900, 3600.0)
+    replay, _ = detector_of("PCA").advance(None, series.seconds, series.values)
+    inside = (series.values >= replay.expected_low) & (series.values <= replay.expected_high)
+
+    assert inside[100:].mean() > 0.97
+    assert not inside[600]
+    assert series.values[600] > replay.expected[600]
+    assert np.isnan(replay.expected[:24]).all()
+
+
+@pytest.mark.parametrize("values", [[1e308, -1e308] * 40, [5.0] * 80, [1.0, 2.0, 3.0]])
+def test_the_expected_range_of_odd_rows_is_finite_or_none(values: list[float]) -> None:
+    replay, _ = detector_of("KNN").advance(None, 1.7e9 + 60.0 * np.arange(len(values)), np.array(values))
+
+    assert not np.isinf(np.stack([replay.expected, replay.expected_low, replay.expected_high])).any()
+    assert (np.isnan(replay.expected) == np.isnan(replay.expected_high)).all()
+
+
 @pytest.mark.parametrize(("method", "combined"), [("min", 1.0), ("mean", 7 / 3), ("quadratic", np.sqrt(19 / 3)), ("max", 3.0)])
 def test_methods_combine_the_surprises_that_are_there(method: str, combined: float) -> None:
     judging = Judging(METHODS.index(method), np.array([1.0, 2.0, 1.0]), 30, np.zeros(0, np.int64))
@@ -147,9 +166,10 @@ def test_parameters_that_a_model_refuses_are_told(make: Any) -> None:
         build_detector("pyod", options).advance(None, series.seconds, series.values)
 
 
-def test_an_estimator_that_cannot_be_pickled_is_told() -> None:
+@pytest.mark.parametrize("store", [pickle_estimators, dump_estimators])
+def test_an_estimator_that_cannot_be_pickled_is_told(store: Any) -> None:
     with pytest.raises(ModelError, match=r"KNN or PCA cannot be stored: .* Name another model"):
-        dump_estimators([lambda: 0, 1], ["KNN", "PCA"])
+        store([lambda: 0, 1], ["KNN", "PCA"])
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04K\x01.", dump_estimators([], [])[:-5]])

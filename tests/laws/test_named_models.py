@@ -43,6 +43,16 @@ def test_a_spike_becomes_one_mail(world, mailbox, series, at):
     assert world.uncovered(at(581)).filter(pl.col("metric_timestamp") <= at(595)).is_empty()
 
 
+@pytest.mark.parametrize(("direction", "alerts"), [("up", 1), ("down", 0)])
+def test_a_direction_is_that_of_the_rows_before(world, series, at, direction, alerts):
+    world.configure(f"{KNN}alert_direction: {direction}\n")
+    world.put(series("orders", 400, spikes=[395]))
+    world.run("ingest", "train", as_of=at(394))
+    world.run("ingest", "score", as_of=at(395))
+
+    assert world.alerts(kind="anomaly").height == alerts
+
+
 def test_running_again_changes_nothing(world, mailbox, series, at):
     world.configure(KNN.replace("KNN", "PCA") + "model_seed: 3\n")
     world.put(series("orders", 400, spikes=[395]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import sys
 import threading
@@ -131,6 +132,26 @@ def _judges_alone(config_text: str, columns: int, seed: int) -> bool:
         return False
 
 
+def pickle_estimators(estimators: Sequence[Any], labels: Sequence[str]) -> bytes:
+    """Return fitted estimators as bytes for this process, in a fraction of the time that storing takes; raises as ``dump_estimators``."""
+    try:
+        with seeded(0):
+            return pickle.dumps(tuple(estimators))
+    except Exception as error:
+        raise _unstorable(labels, error) from error
+
+
+def unpickle_estimators(content: bytes) -> tuple[Any, ...]:
+    """Return the estimators that ``pickle_estimators`` wrote."""
+    with seeded(0):
+        estimators: tuple[Any, ...] = pickle.loads(content)  # noqa: S301 - made in this process
+        return estimators
+
+
+def _unstorable(labels: Sequence[str], error: Exception) -> ModelError:
+    return ModelError(f"{' or '.join(labels)} cannot be stored: {type(error).__name__}: {error}. Name another model")
+
+
 @cache
 def _envelope() -> dict[str, Any]:
     """Return PyOD's own envelope, which tells the versions of the libraries, around nothing."""
@@ -155,7 +176,7 @@ def dump_estimators(estimators: Sequence[Any], labels: Sequence[str]) -> bytes:
     try:
         joblib.dump({**_envelope(), "saved_at": "", "model": tuple(estimators), "model_class": "builtins.tuple"}, stream)
     except Exception as error:
-        raise ModelError(f"{' or '.join(labels)} cannot be stored: {type(error).__name__}: {error}. Name another model") from error
+        raise _unstorable(labels, error) from error
     return stream.getvalue()
 
 

@@ -23,6 +23,8 @@ HEAD: Final = np.dtype(
         ("kernel", "<i8"),  # the code that made this state
         ("fitted", "<i8"),  # rows at the newest fit that was tried; 0 before the first
         ("step", "<f8"),  # seconds, at that fit
+        ("low", "<f8"),  # how far below and above their level rows usually lie, at that fit
+        ("high", "<f8"),
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
     ]

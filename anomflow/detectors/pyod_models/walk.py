@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomflow.detectors.multiview.layout import RECENT, RING
-from anomflow.detectors.pyod_models.estimators import dump_estimators, fit_estimator, judges_alone, load_estimators, score_rows
+from anomflow.detectors.pyod_models.estimators import (
+    dump_estimators,
+    fit_estimator,
+    judges_alone,
+    load_estimators,
+    pickle_estimators,
+    score_rows,
+    unpickle_estimators,
+)
+from anomflow.detectors.pyod_models.expectation import find_levels, find_range
 from anomflow.detectors.pyod_models.layout import FIRST_FIT, METHODS, Calibrators, Judging, Verdict, find_fits, find_growing
 from anomflow.detectors.pyod_models.ranking import judge, pack_memory, unpack_memory
 from anomflow.detectors.states import Floats, Replay, State
@@ -25,15 +34,18 @@ DAMPING_ROWS: Final = 30
 
 @dataclass(eq=False)
 class _Walker:
-    """One metric on its way: its rows (``base`` ones lie before those given), its estimators (None: not fitted yet), their bytes."""
+    """One metric on its way.
+
+    ``base`` rows lie before those given; an estimator is None before the first fit; ``fitted`` is what was fitted on the way.
+    """
 
     recipe: Recipe
     seconds: Floats
     values: Floats
     base: int
     head: NDArray[Any]
-    stored: NDArray[np.uint8]
     estimators: tuple[Any, ...]
+    fitted: bytes = b""
     failures: dict[str, str] = field(default_factory=dict)
 
     def rows(self, end: int) -> tuple[Floats, Floats]:
@@ -55,12 +67,23 @@ class _Walker:
                 raw[:, m] = score_rows(estimator, features, first, (together, self.recipe.spec.model_seed))
         return raw
 
+    def expect(self, first: int, end: int) -> Floats:
+        """Return expected values and the ends of their range, a column each; NaN before the first fit."""
+        expected = np.full((end - first, 3), np.nan)
+        if self.head["fitted"][0] and end > first:
+            levels = find_levels(self.values[: end - self.base], end - first)
+            with np.errstate(over="ignore", invalid="ignore"):
+                expected[:] = levels[:, None] + np.array([0.0, self.head["low"][0], self.head["high"][0]])
+            expected[~np.isfinite(expected).all(axis=1)] = np.nan
+        return expected
+
     def fit(self, count: int) -> None:
         """Fit all models on the rows up to a count; one that cannot be fitted stays as it was."""
         self.head["fitted"] = count
         seconds, values = self.rows(count)
         steps = np.diff(seconds)
         self.head["step"] = np.median(steps) if len(steps) else np.nan
+        self.head["low"], self.head["high"] = find_range(values)
         self.recipe.check_features(seconds, values)
         features = self.recipe.build_features(seconds, values, len(values))
         known = features[~np.isnan(features).any(axis=1)][-self.recipe.spec.model_max_n :]
@@ -68,10 +91,9 @@ class _Walker:
             return
         self.failures.clear()
         fitted = [self._fit(m, known) for m in range(len(self.recipe.models))]
-        content = dump_estimators(fitted, self.recipe.labels)
-        self.stored = np.frombuffer(content, np.uint8)
-        # What is stored is what judges: an estimator that came back from its bytes may differ in the last bits.
-        self.estimators = load_estimators(content)
+        # What comes back from storage is what judges: it may differ from what was fitted in the last bits.
+        self.fitted = pickle_estimators(fitted, self.recipe.labels)
+        self.estimators = unpickle_estimators(self.fitted)
 
     def _fit(self, m: int, features: Floats) -> Any:
         config = self.recipe.models[m]
@@ -93,7 +115,6 @@ def _open(recipe: Recipe, state: State, seconds: Floats, values: Floats) -> _Wal
         np.concatenate([state.values, values]),
         state.rows - len(state.seconds),
         state.memory["head"].copy(),
-        stored,
         load_estimators(stored.tobytes()) if len(stored) and len(seconds) else none,
     )
 
@@ -105,10 +126,11 @@ def walk(recipe: Recipe, state: State, seconds: Floats, values: Floats) -> tuple
     """
     walker = _open(recipe, state, seconds, values)
     end, first = state.rows + len(seconds), state.rows
-    raw, steps = [], []
+    raw, steps, expected = [], [], []
     fits = tuple(find_fits(state.rows, end, recipe.lookback))
     for stop in (*fits, end):
         raw.append(walker.score(first, stop))
+        expected.append(walker.expect(first, stop))
         steps.append(np.full(stop - first, float(walker.head["step"][0]) or np.nan))
         if stop in fits and stop > first:
             walker.fit(stop)
@@ -116,7 +138,7 @@ def walk(recipe: Recipe, state: State, seconds: Floats, values: Floats) -> tuple
     if walker.failures and all(estimator is None for estimator in walker.estimators):
         raise ModelError("; ".join(walker.failures.values()))
     verdict, memory = _judge(walker, state, np.concatenate(raw))
-    return _build_replay(verdict, np.concatenate(steps)), _build_state(walker, state, seconds, (verdict, memory))
+    return _build_replay(verdict, np.concatenate(steps), np.concatenate(expected)), _build_state(walker, state, seconds, (verdict, memory))
 
 
 def _judge(walker: _Walker, state: State, raw: Floats) -> tuple[Verdict, dict[str, NDArray[Any]]]:
@@ -135,14 +157,18 @@ def _judge(walker: _Walker, state: State, raw: Floats) -> tuple[Verdict, dict[st
     return verdict, {"calibrators": calibrators.pack(), "remembered": pack_memory(calibrators, memory)}
 
 
-def _build_replay(verdict: Verdict, steps: Floats) -> Replay:
-    nothing = np.full(len(steps), np.nan)
-    return Replay(verdict.anomaly, nothing, nothing, nothing, steps, verdict.flat_rows, nothing, verdict.surprises)
+def _build_replay(verdict: Verdict, steps: Floats, expected: Floats) -> Replay:
+    middle, low, high = np.ascontiguousarray(expected.T)
+    return Replay(verdict.anomaly, middle, low, high, steps, verdict.flat_rows, np.full(len(steps), np.nan), verdict.surprises)
 
 
 def _build_state(walker: _Walker, before: State, seconds: Floats, judged: tuple[Verdict, Mapping[str, NDArray[Any]]]) -> State:
     verdict, remembered = judged
     new = walker.values[len(walker.values) - len(seconds) :]
+    stored = before.memory["estimators"]
+    if walker.fitted:
+        # Not those that judged meanwhile: some keep what they were asked last.
+        stored = np.frombuffer(dump_estimators(unpickle_estimators(walker.fitted), walker.recipe.labels), np.uint8)
     return State(
         rows=before.rows + len(seconds),
         origin=before.origin,
@@ -151,5 +177,5 @@ def _build_state(walker: _Walker, before: State, seconds: Floats, judged: tuple[
         seconds=walker.seconds[-RING:].copy(),
         values=walker.values[-RING:].copy(),
         anomalies=np.concatenate([before.anomalies, verdict.anomaly])[-RECENT:],
-        memory={"head": walker.head, "undamped": verdict.undamped[-RECENT:].copy(), "estimators": walker.stored, **remembered},
+        memory={"head": walker.head, "undamped": verdict.undamped[-RECENT:].copy(), "estimators": stored, **remembered},
     )
