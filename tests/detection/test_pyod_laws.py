@@ -195,6 +195,18 @@ def test_estimators_of_other_libraries_are_refused_before_they_judge(make: Any) 
         detector.advance(aged, series.seconds[90:], series.values[90:])
 
 
+def test_estimators_are_opened_only_for_metrics_with_new_rows(make: Any) -> None:
+    series, detector, options = make(100, 60.0), detector_of("KNN"), options_of("KNN")
+    _, state = detector.advance(None, series.seconds[:90], series.values[:90])
+    memory = {**state.memory, "estimators": np.frombuffer(b"nothing that can be unpickled", np.uint8)}
+    junk = through_store(options, State(**{**{field.name: getattr(state, field.name) for field in fields(state)}, "memory": memory}))
+    _, same = detector.advance(junk, series.seconds[:0], series.values[:0])
+
+    assert same.rows == 90
+    with pytest.raises(ModelError, match="Train again"):
+        detector.advance(junk, series.seconds[90:], series.values[90:])
+
+
 FRESH = """
 import json, sys
 import numpy as np

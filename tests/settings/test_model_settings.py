@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -125,3 +126,13 @@ def test_settings_are_checked_without_importing_pyod(write_metrics: WriteFiles) 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["pyod", "False"]
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "detectors.md"
+
+
+@pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+def test_a_batch_of_the_document_loads(text: str, write_metrics: WriteFiles) -> None:
+    batch = load_batch(write_metrics({"orders/orders.yaml": text}), "orders", {})
+
+    assert (batch.detector.name, batch.warnings) == ("pyod", ())
