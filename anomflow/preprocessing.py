@@ -69,8 +69,10 @@ def check_causal(hook: PreprocessHook, rows: tuple[Floats, Floats], params: Mapp
     whole = build_hook_features(hook, rows, params)
     for kept in (len(whole) - 1, 2 * len(whole) // 3):
         part = build_hook_features(hook, (rows[0][:kept], rows[1][:kept]), params)
-        same = part.shape[1] == whole.shape[1] and np.allclose(part, whole[:kept], rtol=_CLOSE, atol=0, equal_nan=True)
-        if not same:
+        if part.shape[1] != whole.shape[1]:
+            found = f"{whole.shape[1]} columns of numbers for {len(whole)} rows and {part.shape[1]} for {kept}"
+            raise PreprocessError(f"{hook.place}: preprocess() returned {found}; return the same ones always")
+        if not np.allclose(part, whole[:kept], rtol=_CLOSE, atol=0, equal_nan=True):
             raise PreprocessError(
                 f"{hook.place}: preprocess() looks ahead: the features of {kept} rows are others without the {len(whole) - kept} rows "
                 "after them. Use those at or before each row only (no centred windows, shift(-1), or scaling by the whole table)"
@@ -81,7 +83,7 @@ def _call(hook: PreprocessHook, table: pl.DataFrame, params: Mapping[str, Any]) 
     function, wants_pandas = _load(hook)
     try:
         return function(table.to_pandas() if wants_pandas else table, **params)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PreprocessError(f"{hook.filename}:{_find_line(error, hook)}: preprocess() raised {type(error).__name__}: {error}") from error
 
 
@@ -121,7 +123,8 @@ def _to_features(hook: PreprocessHook, result: object) -> pl.DataFrame:
         table = as_polars(result)
         table = conform_times(table, "UTC") if TIME in table.columns else table
     except AnomflowError as error:
-        raise PreprocessError(f"{hook.place}: preprocess() returned something else than a table: {error}") from error
+        kind = type(result).__qualname__
+        raise PreprocessError(f"{hook.place}: preprocess() returned a {kind}; return a polars, pandas or Arrow table") from error
     names = [name for name, dtype in table.schema.items() if name not in _CARRIED and (dtype.is_numeric() or dtype == pl.Boolean)]
     if TIME not in table.columns or not names:
         raise PreprocessError(

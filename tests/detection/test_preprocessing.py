@@ -41,7 +41,9 @@ def test_parameters_are_given() -> None:
 
 
 WRONG = [
-    ("def preprocess(rows):\n    return 5", r"x/x\.yaml:7: preprocess\(\) returned something else than a table"),
+    ("def preprocess(rows):\n    return 5", r"x/x\.yaml:7: preprocess\(\) returned a int; return a polars, pandas or Arrow table"),
+    ("def preprocess(rows):\n    return rows['metric_value']", r"x/x\.yaml:7: preprocess\(\) returned a Series; return a polars, pandas"),
+    ("def preprocess(rows):\n    raise SystemExit(3)", r"x/x\.yaml:8: preprocess\(\) raised SystemExit: 3"),
     ("def preprocess(rows):\n    return rows.select('metric_value')", r"x/x\.yaml:7: .*the columns \['metric_value'\]; allowed are"),
     ("def preprocess(rows):\n    return rows.select('metric_timestamp')", r"x/x\.yaml:7: .*allowed are metric_timestamp"),
     ("def preprocess(rows):\n    return rows.extend(rows)", r"x/x\.yaml:7: .*returned a time twice"),
@@ -71,6 +73,12 @@ AHEAD = [
 @pytest.mark.parametrize("source", AHEAD)
 def test_a_function_that_looks_ahead_is_found_out(source: str) -> None:
     with pytest.raises(PreprocessError, match=r"x/x\.yaml:1: preprocess\(\) looks ahead: the features of \d+ rows are others"):
+        check_causal(PreprocessHook(source, "x/x.yaml"), (SECONDS, VALUES), {})
+
+
+def test_a_function_whose_columns_vary_is_found_out() -> None:
+    source = POLARS + "rows.select('metric_timestamp', *(pl.col('metric_value').alias(f'x{k}') for k in range(1 + rows.height % 2)))"
+    with pytest.raises(PreprocessError, match=r"returned 1 columns of numbers for 40 rows and 2 for 39; return the same ones always"):
         check_causal(PreprocessHook(source, "x/x.yaml"), (SECONDS, VALUES), {})
 
 
