@@ -10,6 +10,7 @@ AnomflowError
         MissingTableError       a table that no job made yet
         WarehouseBusyError      locked by another process (transient)
         WarehouseUnavailableError  not reachable (transient)
+    PreprocessError         a user's preprocess function that raised, looked ahead or returned something else
     ModelError              a model object that cannot be used
         MissingModelError       not in the store
         CorruptModelError       torn or tampered with
@@ -87,6 +88,10 @@ class SourceError(IngestError):
     """Report a web source that did not answer as it should, or a variable that is needed to ask it."""
 
 
+class PreprocessError(AnomflowError):
+    """Report a preprocess function that raised, looked ahead or returned something else than features."""
+
+
 class WarehouseError(AnomflowError):
     """Report a statement that an engine refused."""
 
@@ -140,9 +145,11 @@ class RunError(AnomflowError):
 
 
 class MissingDependencyError(AnomflowError, ImportError):
-    """Report a driver that is not installed, with the extra that installs it."""
+    """Report a driver that is not installed, with the extra that installs it, or the package where no extra does."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra {extra!r}. Install it with: pip install 'anomflow[{extra}]'")
+    def __init__(self, what: str, extra: str, package: str = "") -> None:
+        needed, given = (f"the extra {extra!r}", f"'anomflow[{extra}]'") if extra else (f"the package {package!r}", package)
+        super().__init__(f"{what} needs {needed}. Install it with: pip install {given}")
         self.what = what
         self.extra = extra
+        self.package = package

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anomflow.detectors import DEFAULT_DETECTOR, Detector, State, build_detector
+from anomflow.detectors import Choice, Detector, State, build_detector
 from anomflow.detectors.states import checksum
 from anomflow.models import FittedModel, feature_settings, fingerprint, library_versions
 
@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _Metric = tuple[str, Floats, Floats]
 
 COLD_START: Final = "cold_start"
+DEFAULT_CHOICE: Final = Choice()
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FitSpec:
     timezone: str = "UTC"
     max_n: int = 10_000
     min_n: int = 20
-    detector: str = DEFAULT_DETECTOR
+    choice: Choice = DEFAULT_CHOICE
     threads: int = 1
 
 
@@ -63,10 +64,10 @@ def fit_model(previous: FittedModel | None, series: SeriesBatch, spec: FitSpec) 
     rows lie since its origin; else it is rebuilt from the newest ``max_n`` rows. Rows that left the window of ``series``
     are no change. A metric that raises is reported and stops no other.
     """
-    stamp = fingerprint(spec.features, spec.timezone, spec.detector)
+    stamp = fingerprint(spec.features, spec.timezone, spec.choice)
     known = previous.states if previous is not None else {}
     usable = previous is not None and previous.fingerprint == stamp
-    detector = build_detector(spec.detector)
+    detector = build_detector(spec.choice.name, spec.choice.options)
 
     def fit(metric: _Metric) -> _Outcome:
         name, *rows = metric
@@ -76,7 +77,8 @@ def fit_model(previous: FittedModel | None, series: SeriesBatch, spec: FitSpec) 
 
     outcomes = dict(zip(series.names, _map(fit, series, spec.threads), strict=True))
     model = FittedModel(
-        detector=spec.detector,
+        detector=spec.choice.name,
+        options=spec.choice.options,
         settings=feature_settings(spec.features, spec.timezone),
         fingerprint=stamp,
         libraries=library_versions(),

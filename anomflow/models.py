@@ -1,14 +1,15 @@
 """Fitted models: the states of a batch's metrics as an immutable object, its bytes, its checksum, its name.
 
 The bytes: ``MAGIC``, the length of a JSON header, the header, a table of numbers per metric, then each kind of array of
-all metrics one after the other (little-endian, each section aligned). Nothing is ever unpickled.
+all metrics one after the other (little-endian, each section aligned). Nothing is unpickled here: estimators of PyOD are
+bytes like others, which their detector opens when it judges rows.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256 as _sha256
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from anomflow.detectors import DEFAULT_DETECTOR, Detector, State, build_detector
+from anomflow.detectors import Choice, Detector, State, build_detector
 from anomflow.errors import CorruptModelError, ModelError
 from anomflow.spec import FeatureSpec
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC: Final = b"ANOMFLOW MODEL 1"
-LIBRARIES: Final = ("numba", "numpy", "polars")
+LIBRARIES: Final = ("numba", "numpy", "polars", "pyod", "scikit-learn", "scipy")
 
 _ALIGN: Final = 16
 _LENGTH: Final = 8
@@ -41,7 +42,7 @@ class FittedModel:
     """The states of metrics by name, and what they were made with.
 
     ``settings`` are those that the features were made with (see ``feature_settings``); ``fingerprint`` changes with them
-    and with the detector's code; ``libraries`` are versions by name.
+    and with the detector, its options and its code; ``libraries`` are versions by name.
     """
 
     detector: str
@@ -49,6 +50,7 @@ class FittedModel:
     fingerprint: str
     libraries: Mapping[str, str]
     states: Mapping[str, State]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def origin(self) -> float | None:
@@ -77,9 +79,11 @@ def load_features(settings: Mapping[str, object]) -> tuple[FeatureSpec, str]:
         raise CorruptModelError(f"the model's settings are not those of features: {error}. Train again.") from error
 
 
-def fingerprint(features: FeatureSpec, timezone: str, detector: str = DEFAULT_DETECTOR) -> str:
-    """Return a hash of all that makes a stored state usable: features, time zone of their buckets, detector, its code."""
-    parts = {**feature_settings(features, timezone), "detector": detector, "version": build_detector(detector).version}
+def fingerprint(features: FeatureSpec, timezone: str, choice: Choice | None = None) -> str:
+    """Return a hash of all that makes a stored state usable: features, time zone of their buckets, detector, its options, its code."""
+    chosen = choice or Choice()
+    version = build_detector(chosen.name, chosen.options).version
+    parts = {**feature_settings(features, timezone), "detector": chosen.name, "options": chosen.options, "version": version}
     return _sha256(_json(parts)).hexdigest()[:32]
 
 
@@ -95,12 +99,13 @@ def object_name(content: bytes) -> str:
 
 def dump(model: FittedModel) -> bytes:
     """Return a model's bytes, the same for the same content."""
-    detector = build_detector(model.detector)
+    detector = build_detector(model.detector, model.options)
     names = sorted(model.states)
     states = [model.states[name] for name in names]
     kinds = _kinds(detector)
     header = {
         "detector": model.detector,
+        "options": dict(model.options),
         "settings": dict(model.settings),
         "fingerprint": model.fingerprint,
         "libraries": dict(model.libraries),
@@ -136,7 +141,7 @@ def _parse(content: bytes) -> FittedModel:
     if reader.take(np.dtype("u1"), len(MAGIC)).tobytes() != MAGIC:
         raise ValueError("they do not begin as a model of this version does")
     header = json.loads(reader.take(np.dtype("u1"), int(reader.take(np.dtype("<u8"), 1)[0])).tobytes())
-    detector = build_detector(header["detector"])
+    detector = build_detector(header["detector"], header["options"])
     kinds = _kinds(detector)
     if header["layout"] != {kind: _describe(dtype) for kind, dtype in kinds.items()}:
         raise ValueError(f"its arrays are not those of the detector {header['detector']!r}")
@@ -150,7 +155,8 @@ def _parse(content: bytes) -> FittedModel:
     states = {name: _state(table[i], {kind: arrays[i] for kind, arrays in pieces.items()}) for i, name in enumerate(names)}
     for name, state in states.items():
         _check(detector, name, state)
-    return FittedModel(header["detector"], dict(header["settings"]), str(header["fingerprint"]), dict(header["libraries"]), states)
+    settings, libraries = dict(header["settings"]), dict(header["libraries"])
+    return FittedModel(header["detector"], settings, str(header["fingerprint"]), libraries, states, dict(header["options"]))
 
 
 class _Reader:

@@ -13,12 +13,13 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel
 
 from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_foreign
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
 from anomflow.batches.validation import find_bounds
 from anomflow.setting_types import format_duration
-from anomflow.spec import SECTIONS, owners
+from anomflow.spec import SECTIONS, ModelConfig, PreprocessParams, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def plain(value: Any) -> Any:
         return format_duration(value)
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig)))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
@@ -74,10 +77,10 @@ def _kind(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
-    if origin is dict:
+    if origin is dict or kind is PreprocessParams:
         return "mapping"
     if origin is tuple:
-        return "list of names"
+        return "list of names" if get_args(kind)[0] is str else "list of mappings"
     if hasattr(kind, "__metadata__"):
         return " or ".join(_kind(part) for part in get_args(get_args(kind)[0]) or get_args(kind)[:1])
     names: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", str: "text", timedelta: "duration"}
@@ -104,7 +107,13 @@ def _reference_lines() -> Iterator[str]:
         if field.is_required():
             continue
         yield f"# {field.description} ({_constraints(key, field)})"
-        yield from (f"# {line}" for line in to_yaml(key, field.default).split("\n"))
+        yield from (f"# {line}" for line in _to_lines(key, field.default))
+
+
+def _to_lines(key: str, value: Any) -> list[str]:
+    if isinstance(value, BaseModel):
+        return [f"{key}: {yaml.safe_dump(plain(value), default_flow_style=True, sort_keys=False, width=1000)}".rstrip("\n")]
+    return to_yaml(key, value).split("\n")
 
 
 _IGNORED: Final = "A setting of Anomstack without effect in this version."

@@ -65,7 +65,7 @@ def score_series(model: FittedModel | None, fresh: SeriesBatch, full: SeriesBatc
 
     A metric of ``fresh`` that the model does not know is judged from scratch as well; one that is in both counts as full.
     """
-    detector = build_detector(model.detector) if model is not None else build_detector()
+    detector = build_detector(model.detector, model.options) if model is not None else build_detector()
     states = model.states if model is not None else {}
     judged: dict[str, _Judged] = {}
     failed: dict[str, str] = {}

@@ -28,10 +28,12 @@ def train_stage(run: Run) -> Outcome:
     history = read_history(run.library)
     series = build_series(history, spec.features, spec.common.timezone, run.as_of)
     pinned, notes = pin_version(shelf, run.as_of)
-    fitted = fit_shards(series, pinned.models if pinned else {}, spec)
+    fitted = fit_shards(series, pinned.models if pinned else {}, run.batch)
     void = read_void_points(run.library, history, series)
     voided = drop_void_scores(run.target, void) if void.height else 0
-    publish_version(shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "models", "train"})))
+    publish_version(
+        shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "detector", "models", "train"}))
+    )
     dropped = drop_old_versions(shelf)
     counts = {
         "metrics_continued": fitted.continued,

@@ -17,6 +17,7 @@ from anomflow.series import SeriesBatch, metric_shard, select_series
 from tasks.effects import effect
 
 if TYPE_CHECKING:
+    from anomflow.batches import Batch
     from anomflow.spec import BatchSpec
 
 
@@ -38,12 +39,14 @@ def is_trained(name: str, spec: BatchSpec) -> bool:
 
 
 @effect("fit")
-def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], spec: BatchSpec) -> Fitted:
+def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], batch: Batch) -> Fitted:
     """Continue or rebuild the states of all metrics; one that fails is named, and keeps nobody up."""
+    spec = batch.spec
     shards = spec.models.shards
     wanted = [name for name in series.names if is_trained(name, spec)]
     by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
-    fit = FitSpec(spec.features, spec.common.timezone, spec.train.train_max_n, spec.train.train_min_n, threads=os.cpu_count() or 1)
+    train, threads = spec.train, os.cpu_count() or 1
+    fit = FitSpec(spec.features, spec.common.timezone, train.train_max_n, train.train_min_n, batch.detector, threads)
     usable = previous if len(previous) == shards else {}
     pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
     return _sum_up({shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()])

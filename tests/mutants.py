@@ -196,6 +196,22 @@ MUTANTS = (
         "tests/laws/test_features.py::test_new_settings_wait_for_a_model_that_was_made_with_them",
     ),
     Mutant(
+        5,
+        "a model that ranks rows among each other sees later ones",
+        "anomflow/detectors/pyod_models/estimators.py",
+        "    if not together:",
+        "    if not together and first < 0:",
+        "tests/detection/test_pyod_laws.py::test_another_future_leaves_past_scores_bit_identical",
+    ),
+    Mutant(
+        5,
+        "a preprocess function may look ahead",
+        "anomflow/preprocessing.py",
+        "if not np.allclose(part, whole[:kept], ",
+        "if not np.allclose(part, part, ",
+        "tests/detection/test_preprocessing.py::test_a_function_that_looks_ahead_is_found_out",
+    ),
+    Mutant(
         6,
         "an unknown key is a silent default",
         "anomflow/batches/validation.py",

@@ -23,7 +23,7 @@ class ForeignKey:
 _RETENTION: Final = ForeignKey("no effect", "ingest itself drops rows older than delete_after_n_days")
 _OWN_QUERY: Final = ForeignKey("no effect", "queries only select rows here; what is an anomaly is decided in Python")
 _JOB_QUERY: Final = ForeignKey("not built", "its job is not part of this version")
-_MODELS: Final = ForeignKey("not built", "the detector needs no choice of models or features")
+_OF_A_MODEL: Final = ForeignKey("no effect", "it belongs to a model in model_configs")
 
 FOREIGN_KEYS: Final[dict[str, ForeignKey]] = {
     "alert_max_n": ForeignKey("no effect", "every row is judged once; plot_max_n says how many a chart shows"),
@@ -43,13 +43,9 @@ FOREIGN_KEYS: Final[dict[str, ForeignKey]] = {
     "disable_llmalert": ForeignKey("not built", "alerts by language models are not part of this version"),
     "disable_summary": ForeignKey("not built", "summaries are not part of this version"),
     "gcp_project_id": ForeignKey("no effect", "the block of the warehouse names its project"),
-    "model_combination_method": _MODELS,
-    "model_configs": _MODELS,
-    "model_name": _MODELS,
-    "model_params": _MODELS,
-    "model_tag": _MODELS,
-    "preprocess_fn": _MODELS,
-    "preprocess_params": _MODELS,
+    "model_name": _OF_A_MODEL,
+    "model_params": _OF_A_MODEL,
+    "model_tag": _OF_A_MODEL,
     "prompt_fn": ForeignKey("not built", "alerts by language models are not part of this version"),
     "tholdalert_methods": ForeignKey("no effect", "alerts of every kind go to alert_methods"),
     "tholdalert_recent_n": ForeignKey("no effect", "every new or changed value is checked once"),

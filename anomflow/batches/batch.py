@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from anomflow.detectors import Choice
     from anomflow.errors import Problem
 
 _LONE_INCLUDE: Final = re.compile(r"""\s*\{%-?\s*include\s+(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*-?%\}\s*""")
@@ -24,7 +25,7 @@ _ANY_INCLUDE: Final = re.compile(r"\{%-?\s*include\b")
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """Python source of an ingest function.
+    """Python source of an ingest or preprocess function.
 
     With ``path`` it is that whole file, to be imported as a module; else ``text`` stands in ``where`` from ``line`` on.
     """
@@ -85,14 +86,39 @@ class Batch:
     @property
     def function(self) -> FunctionSource | None:
         """Return the source of the ingest function; a lone include is its file. Raises OSError, UnicodeDecodeError for that file."""
-        text = self.spec.ingest.ingest_fn
+        return self.find_source("ingest_fn")
+
+    @property
+    def detector(self) -> Choice:
+        """Return the detector that the settings choose, with all that it is built from. Raises as ``find_source``."""
+        from anomflow.detectors import DEFAULT_DETECTOR, PYOD, Choice  # noqa: PLC0415 - imports numpy, which settings do not need
+
+        spec = self.spec.detector
+        if not spec.model_configs or spec.model_configs[0].model_name == DEFAULT_DETECTOR:
+            return Choice()
+        from anomflow.detectors.pyod_models.recipe import Recipe  # noqa: PLC0415 - only batches that name a model need it
+        from anomflow.preprocessing import PreprocessHook  # noqa: PLC0415 - as above
+
+        source = self.find_source("preprocess_fn")
+        if source is None:
+            return Choice(PYOD, Recipe(spec).options)
+        # Relative to the metrics folder: the same batch elsewhere has the same models.
+        where = source.path.relative_to(self.folder).as_posix() if source.path is not None else self.path.name
+        return Choice(PYOD, Recipe(spec, PreprocessHook(source.text, where, source.line)).options)
+
+    def find_source(self, key: str) -> FunctionSource | None:
+        """Return the source under ``ingest_fn`` or ``preprocess_fn``; a lone include is its file.
+
+        Raises OSError, UnicodeDecodeError for that file.
+        """
+        text = self.value(key)
         if text is None:
             return None
         included = find_lone_include(text)
         path = None if included is None else resolve_include(self.folder, included)
         if path is not None:
             return FunctionSource(path.read_text(encoding="utf-8-sig"), path.as_posix(), 1, path)
-        origin = self.origins.get("ingest_fn", DEFAULT)
+        origin = self.origins.get(key, DEFAULT)
         return FunctionSource(text, origin.where, origin.text_line or origin.line or 1)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 import zoneinfo
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from anomflow import sql
-from anomflow.batches.batch import Batch, find_lone_include, has_include
-from anomflow.batches.functions import defines_ingest, find_argument_problems
+from anomflow.batches.batch import Batch
+from anomflow.batches.function_checks import check_function
+from anomflow.batches.functions import find_argument_problems
 from anomflow.batches.message_checks import check_messages
+from anomflow.batches.models import check_detector
 from anomflow.batches.schedules import find_schedule_error, find_schedule_oddities
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import Problem, SqlError
@@ -21,7 +22,6 @@ from anomflow.spec import owners
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from anomflow.batches.batch import FunctionSource
     from anomflow.batches.layers import Layer
 
 _MIN_CHANGE: Final = re.compile(MIN_CHANGE_PATTERN)
@@ -35,6 +35,7 @@ _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 _TOGETHER: Final = (
     {"ingest_sql", "ingest_fn", "ingest_fn_args"},
     {"train_min_n", "train_max_n"},
+    {"model_configs", "preprocess_fn", "preprocess_params"},
     {"vars", "ingest_sql", "train_sql", "score_sql", "plot_sql", "alert_message_subject", "alert_message_text", "alert_message_html"},
 )
 
@@ -58,6 +59,7 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
     yield from _check_alerts(batch, layer)
     yield from _check_variables(batch, layer)
     yield from _check_source(batch, layer)
+    yield from check_detector(batch, layer)
     yield from _check_templates(batch, layer)
     yield from check_messages(batch)
 
@@ -149,40 +151,16 @@ def _check_source(batch: Batch, layer: Layer) -> Iterator[Problem]:
             message = f"neither ingest_sql nor ingest_fn is set, and there is no {files} beside; or set disable_ingest: true"
             yield Problem(batch.path.as_posix(), 1, message, "ingest_sql")
     elif ingest.ingest_fn is not None:
-        yield from _check_function(batch, layer)
+        yield from _check_ingest_function(batch, layer)
     elif ingest.ingest_fn_args:
         yield layer.problem(("ingest_fn_args",), "ingest_fn_args has no effect: the batch has no ingest function", warning=True)
 
 
-def _check_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
-    text = cast("str", batch.spec.ingest.ingest_fn)
-    included = find_lone_include(text)
-    if included is None and has_include(text):
-        yield layer.problem(("ingest_fn",), "ingest_fn mixes an include with other text; it is either one include or Python source")
-        return
-    if included is not None and sql.resolve_include(batch.folder, included) is None:
-        yield layer.problem(("ingest_fn",), f"ingest_fn includes {included}: there is no such file under {batch.folder.as_posix()}")
-        return
-    try:
-        source = batch.function
-    except (OSError, UnicodeDecodeError) as error:
-        yield layer.problem(("ingest_fn",), f"ingest_fn includes {included}, which cannot be read: {error}")
-        return
-    if source is not None:
-        yield from _check_python(source, batch, layer)
-
-
-def _check_python(source: FunctionSource, batch: Batch, layer: Layer) -> Iterator[Problem]:
-    try:
-        module = ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        at = getattr(error, "lineno", None) or 1
-        yield Problem(source.where, source.line + at - 1, f"not valid Python: {getattr(error, 'msg', error)}", "ingest_fn")
-        return
-    if not defines_ingest(module):
-        yield Problem(source.where, source.line, "defines no function ingest()", "ingest_fn")
-        return
-    yield from find_argument_problems(source, batch.spec.ingest.ingest_fn_args, layer)
+def _check_ingest_function(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    problems = list(check_function(batch, layer, "ingest_fn", "ingest"))
+    yield from problems
+    if not problems and batch.function is not None:
+        yield from find_argument_problems(batch.function, batch.spec.ingest.ingest_fn_args, layer)
 
 
 def _check_templates(batch: Batch, layer: Layer) -> Iterator[Problem]:

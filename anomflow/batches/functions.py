@@ -37,24 +37,24 @@ class Signature:
 
 def find_definition(module: ast.Module) -> ast.FunctionDef | None:
     """Return the one definition of ``ingest``; None where a decorator or a second binding may make it another function."""
-    bound = [node for node in ast.walk(module) if _binds(node)]
+    bound = [node for node in ast.walk(module) if _binds(node, FUNCTION)]
     definition = bound[0] if len(bound) == 1 else None
     if isinstance(definition, ast.FunctionDef) and definition in module.body and not definition.decorator_list:
         return definition
     return None
 
 
-def defines_ingest(module: ast.Module) -> bool:
-    """Tell whether a statement binds the name ``ingest`` (or may: a star import)."""
-    return any(_binds(node) for node in ast.walk(module))
+def defines(module: ast.Module, function: str) -> bool:
+    """Tell whether a statement binds the name of a function (or may: a star import)."""
+    return any(_binds(node, function) for node in ast.walk(module))
 
 
-def _binds(node: ast.AST) -> bool:
+def _binds(node: ast.AST, function: str) -> bool:
     match node:
         case ast.FunctionDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
-            return name == FUNCTION
+            return name == function
         case ast.ImportFrom(names=names):
-            return any((name.asname or name.name) in {FUNCTION, "*"} for name in names)
+            return any((name.asname or name.name) in {function, "*"} for name in names)
     return False
 
 

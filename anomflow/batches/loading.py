@@ -14,6 +14,7 @@ from anomflow.batches.drafts import Draft, read_drafts
 from anomflow.batches.environment import Overrides, find_overrides, ignores_examples, read_overrides, read_variables
 from anomflow.batches.finding import YAML_SUFFIXES, BatchFile
 from anomflow.batches.layers import DEFAULT, KeyPath, Layer, Origin, merge_layers
+from anomflow.batches.models import lift_resampling
 from anomflow.batches.suggestions import suggest
 from anomflow.batches.validation import build_spec, find_unknown_keys
 from anomflow.errors import Problem, SettingsError
@@ -140,7 +141,7 @@ def _build(draft: Draft, scan: _Folder) -> tuple[Batch | None, tuple[Problem, ..
         return None, tuple(problems)
     outside, of_outside = read_variables(draft.name, scan.overrides.variables.get(draft.name, {}))
     layer = reduce(merge_layers, (scan.defaults, draft.document.layer, outside, scan.given))
-    layer = _add_siblings(layer, draft.file, scan.path)
+    layer = lift_resampling(_add_siblings(layer, draft.file, scan.path))
     problems += [*find_unknown_keys(layer), *of_outside]
     spec, of_values = build_spec(layer)
     origins = {key: layer.origins.get((key,), DEFAULT) for key in owners()}
@@ -152,7 +153,7 @@ def _build(draft: Draft, scan: _Folder) -> tuple[Batch | None, tuple[Problem, ..
 
 
 def _draft_problems(draft: Draft, scan: _Folder) -> list[Problem]:
-    """Report what is wrong with a file itself: its YAML, its name, a hook that nothing runs."""
+    """Report what is wrong with a file itself: its YAML, its name."""
     problems = list(draft.document.problems)
     if draft.document.readable and "metric_batch" not in draft.document.layer.values:
         message = f"metric_batch is missing; write for example metric_batch: {draft.file.guess}"
@@ -161,17 +162,15 @@ def _draft_problems(draft: Draft, scan: _Folder) -> list[Problem]:
     for other in namesakes if draft.document.readable else []:
         message = f"metric_batch {draft.name} is also the name of {other.where}:{other.name_line}; each batch has its own"
         problems.append(Problem(draft.where, draft.name_line, message, "metric_batch"))
-    if draft.file.preprocess is not None:
-        message = "hooks for preprocessing are not part of this version; the file is not run"
-        problems.append(Problem(draft.file.preprocess.as_posix(), None, message, warning=True))
     return problems
 
 
 def _add_siblings(layer: Layer, file: BatchFile, folder: Path) -> Layer:
-    """Let the files beside a batch be its source, as if it included them, where it names none."""
-    if layer.values.get("ingest_sql") is not None or layer.values.get("ingest_fn") is not None:
-        return layer
-    beside = {"ingest_sql": file.sql, "ingest_fn": file.function}
+    """Let the files beside a batch be its source and its preprocess function, as if it included them, where it names none."""
+    has_source = layer.values.get("ingest_sql") is not None or layer.values.get("ingest_fn") is not None
+    beside = {} if has_source else {"ingest_sql": file.sql, "ingest_fn": file.function}
+    if layer.values.get("preprocess_fn") is None:
+        beside["preprocess_fn"] = file.preprocess
     found = {key: path for key, path in beside.items() if path is not None}
     values = {key: f"{{% include {_quote(path.relative_to(folder))} %}}" for key, path in found.items()}
     origins: dict[KeyPath, Origin] = {(key,): Origin("file", path.as_posix(), 1) for key, path in found.items()}

@@ -75,13 +75,17 @@ def _validate(section: str, values: dict[str, Any], layer: Layer) -> tuple[Probl
 def _describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
     """Yield one problem a value; the branches of a union become alternatives of one message.
 
-    The only key that may be missing is metric_batch, which whoever reads the file tells about.
+    The only setting that may be missing is metric_batch, which whoever reads the file tells about.
     """
     details: dict[KeyPath, list[Mapping[str, Any]]] = {}
-    for detail in (detail for detail in error.errors(include_url=False) if detail["type"] != "missing"):
+    for detail in (detail for detail in error.errors(include_url=False) if _is_told(detail)):
         details.setdefault(_path(detail["loc"], layer.values), []).append(dict(detail))
     for path, of_path in details.items():
         yield layer.problem(path, _message(path, of_path))
+
+
+def _is_told(detail: Mapping[str, Any]) -> bool:
+    return detail["type"] != "missing" or len(detail["loc"]) > 1
 
 
 def _path(loc: KeyPath, values: object) -> KeyPath:
@@ -101,6 +105,8 @@ def _message(path: KeyPath, details: list[Mapping[str, Any]]) -> str:
     first = details[0]
     if first["loc"][-1] == "[key]":
         return f"{name} is not allowed here; {_wrong_name(first)}"
+    if first["type"] == "missing":
+        return f"{name} has no {first['loc'][-1]}, which it needs"
     if first["type"] == "value_error":
         return f"{name}: {first['ctx']['error']}"
     if first["type"] == "literal_error":

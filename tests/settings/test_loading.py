@@ -66,16 +66,13 @@ def test_an_unclear_wish_about_the_examples_is_an_error(write_metrics: WriteFile
     assert [problem.message for problem in loaded.errors] == ["ANOMFLOW_IGNORE_EXAMPLES is 'maybe'; allowed: true or false"]
 
 
-def test_a_config_folder_with_a_preprocess_hook_loads_with_a_warning(write_metrics: WriteFiles) -> None:
-    folder = write_metrics(
-        {"users/config.yaml": "metric_batch: users\n", "users/query.sql": "select 1", "users/preprocess.py": "def preprocess(x): ..."}
-    )
+def test_a_config_folder_has_its_preprocess_function_beside_it(write_metrics: WriteFiles) -> None:
+    text = "metric_batch: users\nmodel_configs: [{model_name: KNN}]\n"
+    folder = write_metrics({"users/config.yaml": text, "users/query.sql": "select 1", "users/preprocess.py": "def preprocess(x): ..."})
 
-    batch = load_batch(folder, "users", {})
+    choice = load_batch(folder, "users", {}).detector
 
-    assert [str(warning) for warning in batch.warnings] == [
-        "metrics/users/preprocess.py: hooks for preprocessing are not part of this version; the file is not run"
-    ]
+    assert choice.options["hook"] == {"source": "def preprocess(x): ...", "filename": "users/preprocess.py", "line": 1}
 
 
 @pytest.mark.parametrize(
@@ -304,11 +301,11 @@ ingest_sql: >
 
     assert batch.spec.alert.alert_methods == ("email", "slack")
     assert [(warning.line, warning.key) for warning in batch.warnings] == [
-        (8, "preprocess_params"),
         (10, "llmalert_recent_n"),
         (11, "disable_llmalert"),
         (3, "ingest_cron_schedule"),
         (6, "alert_recent_n"),
+        (8, "preprocess_params"),
     ]
 
 

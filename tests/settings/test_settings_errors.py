@@ -182,7 +182,9 @@ def test_a_wrong_source_or_name_is_told_with_its_file_and_line(files: dict[str, 
         ("alert_recent_n: 3", "alert_recent_n has no effect"),
         ("tholdalert_recent_n: 3", "without effect in this version: every new or changed value is checked once"),
         ("delete_cron_schedule: 0 6 * * *", "without effect in this version: ingest itself drops rows older than delete_after_n_days"),
-        ("model_configs: []", "model_configs is a setting of Anomstack without effect in this version"),
+        ("preprocess_params: {lags_n: 3}", "preprocess_params has no effect: the detector multiview makes its own features"),
+        ("model_configs: [{model_name: VAE}]", "the model VAE needs the extra 'torch'. Install it with: pip install 'anomflow[torch]'"),
+        ("model_configs: [{model_name: FeatureBagging}]", "needs the package 'combo'. Install it with: pip install combo"),
     ],
 )
 def test_what_is_odd_but_not_wrong_is_a_warning(text: str, words: str, write_metrics: WriteFiles) -> None:
