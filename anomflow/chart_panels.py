@@ -114,7 +114,8 @@ def build_panels(chart: Chart, max_points: int, *, interactive: bool) -> dict[st
         spacing=14,
         resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="shared", color="shared", shape="shared")),
     )
-    return {**panels.to_dict(), "datasets": drawing.datasets, "config": _STYLE}
+    # Altair checks what it is given as it is built; checking the whole against the schema again takes longer than that.
+    return {**panels.to_dict(validate=False), "datasets": drawing.datasets, "config": _STYLE}
 
 
 def _describe(rows: pl.DataFrame) -> str:
