@@ -106,7 +106,8 @@ def _build_palette() -> NDArray[np.int64]:
 def _find_nearest(picture: NDArray[np.uint8], palette: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the index of the palette's colour nearest to each pixel; Pillow's own search is coarse and greys white."""
     steps = picture >> _SHIFT
-    return _build_lookup(palette.tobytes())[steps[..., 0], steps[..., 1], steps[..., 2]]
+    nearest: NDArray[np.uint8] = _build_lookup(palette.tobytes())[steps[..., 0], steps[..., 1], steps[..., 2]]
+    return nearest
 
 
 @cache
