@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ PNG_POINTS: Final = 2000
 
 _SHADES = 4  # of each ink
 _WHITE = 255
+_SHIFT = 3  # bits of a colour that may differ without another choice from the palette
 _TITLE_LIMIT = 80
 _VEGA_LITE = "6.4"  # what vl-convert is told, so that a newer default changes no picture
 
@@ -103,9 +105,17 @@ def _build_palette() -> NDArray[np.int64]:
 
 def _find_nearest(picture: NDArray[np.uint8], palette: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the index of the palette's colour nearest to each pixel; Pillow's own search is coarse and greys white."""
-    packed = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
-    found, places = np.unique(packed, return_inverse=True)
-    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1).astype(np.int64)
-    distances = ((colours[:, None, :] - palette[None, :, :]) ** 2).sum(axis=2)
-    nearest: NDArray[np.uint8] = distances.argmin(axis=1).astype(np.uint8)[places].reshape(picture.shape[:2])
+    steps = picture >> _SHIFT
+    nearest: NDArray[np.uint8] = _build_lookup(palette.tobytes())[steps[..., 0], steps[..., 1], steps[..., 2]]
+    return nearest
+
+
+@cache
+def _build_lookup(palette: bytes) -> NDArray[np.uint8]:
+    """Return the index of the nearest colour for each step of red, green and blue: looking up beats searching each picture."""
+    colours = np.frombuffer(palette, np.int64).reshape(-1, 3)
+    middles = (np.arange(256 >> _SHIFT) << _SHIFT) + (1 << _SHIFT >> 1)
+    far = [(middles[:, None] - colours[:, channel]) ** 2 for channel in range(3)]
+    distances = far[0][:, None, None] + far[1][None, :, None] + far[2][None, None, :]
+    nearest: NDArray[np.uint8] = distances.argmin(axis=3).astype(np.uint8)
     return nearest
