@@ -50,9 +50,8 @@ check: install  ## lint, check types, layers, generated files and the lock
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-ifneq ($(wildcard anomflow/reference.py),)
 	$(BIN)/python -m anomflow.reference --check
-endif
+	$(BIN)/python -m cli.reference --check
 	$(PIP) check
 	$(PIP) install -qq --dry-run --no-index --no-deps --require-hashes -r requirements.lock || { \
 		echo "$(VENV) is not what requirements.lock says. Install it again: touch requirements.lock && make install" >&2; exit 1; }
@@ -60,9 +59,8 @@ endif
 fix: install  ## repair what ruff can repair, format, write generated files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-ifneq ($(wildcard anomflow/reference.py),)
 	$(BIN)/python -m anomflow.reference
-endif
+	$(BIN)/python -m cli.reference
 
 lock: install  ## pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra demo --universal --python-version 3.11 --upgrade \

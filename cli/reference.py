@@ -11,7 +11,7 @@ import typer
 from cli.main import build_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "cli.md"
@@ -57,6 +57,18 @@ def _default(parameter: Any) -> str:
     return f" Default: `{parameter.default}`." if is_shown else ""
 
 
-if __name__ == "__main__":
-    PAGE.write_text(build_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+def main(arguments: Sequence[str]) -> int:
+    """Write the page, or with ``--check`` only tell whether it is what the help says."""
+    before = PAGE.read_text(encoding="utf-8")
+    text = build_page(before)
+    if "--check" in arguments:
+        if text != before:
+            sys.stderr.write(f"{PAGE.relative_to(ROOT)} is not what the help of the commands says; write it: python -m cli.reference\n")
+        return int(text != before)
+    PAGE.write_text(text, encoding="utf-8")
     sys.stdout.write(f"{PAGE.relative_to(ROOT)}: written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
