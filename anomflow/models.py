@@ -20,6 +20,7 @@ import numpy as np
 
 from anomflow.detectors import Choice, Detector, State, build_detector
 from anomflow.errors import CorruptModelError, ModelError
+from anomflow.signing import verify
 from anomflow.spec import FeatureSpec
 
 if TYPE_CHECKING:
@@ -122,21 +123,23 @@ def dump(model: FittedModel) -> bytes:
     return b"".join(chain.from_iterable(_padded(section) for section in sections))
 
 
-def load(content: bytes, sha256: str) -> FittedModel:
+def load(content: bytes, sha256: str, key: str | None = None) -> FittedModel:
     """Return the model of these bytes, whose arrays are views of them.
 
-    Raises CorruptModelError, before anything is parsed, where their SHA-256 is another, and for malformed content.
+    Raises CorruptModelError, before anything is parsed, where their SHA-256 is another or a key is given that did not
+    sign them (``anomflow.signing``), and for malformed content.
     """
     if object_name(content) != sha256:
         found = object_name(content)
         raise CorruptModelError(f"the model's SHA-256 is {found}, but {sha256} was published. Restore the object or train again.")
+    body = verify(content, key)
     try:
-        return _parse(content)
+        return _parse(body)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ModelError) as error:
         raise CorruptModelError(f"the model's bytes are malformed ({error}). Train again.") from error
 
 
-def _parse(content: bytes) -> FittedModel:
+def _parse(content: memoryview) -> FittedModel:
     reader = _Reader(content)
     if reader.take(np.dtype("u1"), len(MAGIC)).tobytes() != MAGIC:
         raise ValueError("they do not begin as a model of this version does")
@@ -162,7 +165,7 @@ def _parse(content: bytes) -> FittedModel:
 class _Reader:
     """Take typed sections from bytes, one after the other."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: memoryview) -> None:
         self.content = content
         self.position = 0
 

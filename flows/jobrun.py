@@ -15,6 +15,7 @@ from prefect.states import Completed
 from anomflow.batches import Batch, load_batch
 from anomflow.errors import RunError
 from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
+from anomflow.signing import read_key
 from blocks.home import find_home
 from blocks.loading import load_store, load_warehouse
 from blocks.notifiers.loading import load_notifier
@@ -84,7 +85,7 @@ class Run:
     @property
     def shelf(self) -> Shelf:
         """Return where this run's models are."""
-        return Shelf(self.warehouse, self.store, self.spec)
+        return Shelf(self.warehouse, self.store, self.spec, read_key(os.environ))
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from cronsim import CronSim
 from anomflow.errors import ModelError
 from anomflow.frames import MODELS
 from anomflow.models import FittedModel, dump, library_versions, load, load_features, object_name
+from anomflow.signing import sign
 from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
 from tasks.effects import effect
 
@@ -41,11 +42,12 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where the models of a batch are kept."""
+    """Where the models of a batch are kept, and the key that signs them, where there is one."""
 
     warehouse: Warehouse
     store: ModelStore
     spec: BatchSpec
+    key: str | None = field(default=None, repr=False)
 
     @property
     def table(self) -> str:
@@ -65,7 +67,7 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
     notes: list[str] = []
     for version in read_versions(rows, as_of):
         try:
-            models = {ref.shard: load(shelf.store.read(ref.name), ref.sha256) for ref in version.objects}
+            models = {ref.shard: load(shelf.store.read(ref.name), ref.sha256, shelf.key) for ref in version.objects}
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue
@@ -100,7 +102,7 @@ def publish_version(shelf: Shelf, draft: Draft) -> str:
 
 
 def _write_object(shelf: Shelf, shard: int, model: FittedModel) -> Published:
-    content = dump(model)
+    content = sign(dump(model), shelf.key)
     digest = object_name(content)
     shelf.store.write(digest, content)
     origin = None if model.origin is None else datetime.fromtimestamp(model.origin, UTC)

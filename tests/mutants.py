@@ -316,6 +316,14 @@ MUTANTS = (
         "tests/laws/test_isolation.py::test_hostile_and_odd_metrics_do_not_disturb_their_neighbours",
     ),
     Mutant(
+        8,
+        "a model is unpickled whoever signed it",
+        "anomflow/signing.py",
+        "if not hmac.compare_digest(view[-_DIGEST:], _digest(body, key)):",
+        "if len(view) == 0:",
+        "tests/laws/test_signed_models.py::test_a_forged_model_is_passed_over_and_training_makes_a_new_one",
+    ),
+    Mutant(
         9,
         "no alert is too old to be told",
         "anomflow/decisions/snooze.py",
