@@ -20,7 +20,7 @@ from anomflow.detectors.pyod_models.catalogue import ONE_COLUMN, require_model
 from anomflow.detectors.pyod_models.recipe import Recipe
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
-from anomflow.series import SeriesBatch, build_series
+from anomflow.series import SeriesBatch, build_series, to_timestamps
 from anomflow.spec import AlertSpec, DetectorSpec, FeatureSpec
 from benchmarks.anomstack import THRESHOLD, score_anomstack
 from benchmarks.events import SNOOZE, thin
@@ -130,12 +130,7 @@ def _judge_as_production(series: Labelled, choice: Choice) -> Judged:
 
 def _conform(series: Labelled) -> tuple[SeriesBatch, Rows]:
     """Return a series as training and scoring read it, and the row in the file of each of its rows."""
-    times = (series.seconds * 1e6).round().astype(np.int64)
-    columns = {
-        "metric_name": series.name,
-        "metric_timestamp": pl.Series(times).cast(pl.Datetime("us", "UTC")),
-        "metric_value": series.values,
-    }
+    columns = {"metric_name": series.name, "metric_timestamp": to_timestamps(series.seconds), "metric_value": series.values}
     batch = build_series(pl.DataFrame(columns), FeatureSpec(), "UTC", datetime.max.replace(tzinfo=UTC))
     last = {second: row for row, second in enumerate(series.seconds.tolist())}  # of rows with one time the last one counts
     return batch, np.array([last[second] for second in batch.seconds.tolist()], np.int64)

@@ -9,6 +9,7 @@ score is also told with a snooze: after an alert, so many rows of its series are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -84,7 +85,7 @@ def score_nab_snoozed(corpus: Sequence[Scored], snooze: int = SNOOZE) -> dict[st
     for threshold in _build_grid(scores):
         above = np.flatnonzero(scores >= threshold)
         cuts = np.searchsorted(above, offsets)
-        alerts = np.concatenate([thin(above[start:end], snooze) for start, end in zip(cuts, cuts[1:], strict=False)])
+        alerts = np.concatenate([thin(above[start:end], snooze) for start, end in pairwise(cuts)])
         for name, score in _score(rows, alerts).items():
             best[name] = max(best[name], score)
     return best
