@@ -49,7 +49,7 @@ LINES: Final[dict[str, Callable[[Figures], str]]] = {
     "false alarms a metric and 30 days at the default threshold": lambda each: _tell_rate(each["default"]),
     "microseconds a row": lambda each: f"{each['microseconds_a_row']:.0f}",
 }
-WIDTH: Final = 150
+WIDTH: Final = 190
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

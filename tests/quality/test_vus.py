@@ -8,7 +8,10 @@ import pytest
 from benchmarks.vus import auc_pr, fade, find_period, merge, vus_pr
 
 
-def make(seed: int, rows: int, runs: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+Runs = tuple[tuple[int, int], ...]
+
+
+def make(seed: int, rows: int, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     labels = np.zeros(rows, np.bool_)
     for first, last in runs:
         labels[first : last + 1] = True
@@ -24,7 +27,7 @@ def make(seed: int, rows: int, runs: tuple[tuple[int, int], ...]) -> tuple[np.nd
         (4, 400, ((10, 12), (17, 20), (300, 310)), 7, 0.49920138929528746),
     ],
 )
-def test_vus_is_that_of_another_implementation(seed: int, rows: int, runs: tuple[tuple[int, int], ...], widest: int, expected: float) -> None:
+def test_vus_is_that_of_another_implementation(seed: int, rows: int, runs: Runs, widest: int, expected: float) -> None:
     assert vus_pr(*make(seed, rows, runs), widest) == pytest.approx(expected, abs=1e-12)
 
 
