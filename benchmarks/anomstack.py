@@ -10,6 +10,7 @@ figures little (more often costs only time).
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -46,7 +47,7 @@ def score_anomstack(values: Floats) -> Floats:
 def _cut(rows: int) -> Iterator[tuple[int, int]]:
     """Yield the rows that the same models judge."""
     starts = [start for start in (*FIRST_FITS, *range(EVERY, rows, EVERY)) if start < rows]
-    yield from zip(starts, [*starts[1:], rows], strict=True)
+    yield from pairwise([*starts, rows])
 
 
 def _place(model: Any, past: Floats, new: Floats) -> Floats:
@@ -62,4 +63,5 @@ def _mean(places: Floats) -> Floats:
     """Return the mean over the models that say something, as pandas takes it."""
     known = ~np.isnan(places)
     counts = known.sum(axis=0)
-    return np.divide(np.where(known, places, 0.0).sum(axis=0), counts, out=np.full(places.shape[1], np.nan), where=counts > 0)
+    means: Floats = np.divide(np.where(known, places, 0.0).sum(axis=0), counts, out=np.full(places.shape[1], np.nan), where=counts > 0)
+    return means

@@ -68,9 +68,10 @@ def load_corpus(file: Path, first: int = 0) -> list[Labelled]:
         raise ValueError(f"{file}: has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
     beside = file.with_name(f"{file.stem}_windows.json")
     limits = json.loads(beside.read_text()) if beside.exists() else {}
-    rows = table.with_columns(pl.col("timestamp").dt.replace_time_zone(None)) if table.schema["timestamp"].is_temporal() else table
-    parts = rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items()).partition_by("series", maintain_order=True)
-    return [_build(part, limits, first) for part in parts]
+    timed = table.with_columns(_read_times(table["timestamp"], file))
+    rows = timed.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
+    known = rows.with_columns(pl.col("label").fill_null(0), pl.col("value").fill_null(float("nan")))
+    return [_build(part, limits, first) for part in known.partition_by("series", maintain_order=True)]
 
 
 def find_runs(labels: NDArray[Any]) -> Windows:
@@ -84,6 +85,15 @@ def probation(rows: int) -> int:
     return int(min(np.floor(PROBATION * rows), PROBATION * PROBATION_ROWS))
 
 
+def _read_times(times: pl.Series, file: Path) -> pl.Series:
+    """Return times in UTC, without a zone."""
+    if not isinstance(times.dtype, pl.Datetime | pl.Date) or times.null_count():
+        found = f"{times.null_count()} nulls" if times.null_count() else str(times.dtype)
+        raise ValueError(f"{file}: the column timestamp holds {found}; needed are datetimes (UTC, or with a zone) or dates in each row")
+    is_zoned = isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone is not None
+    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if is_zoned else times
+
+
 def _build(part: pl.DataFrame, limits: Mapping[str, Any], first: int) -> Labelled:
     name, labels, times = part["series"][0], part["label"].to_numpy(), part["timestamp"]
     windows = find_window_rows(times, limits[name]) if name in limits else find_runs(labels == ANOMALOUS)
@@ -93,7 +103,8 @@ def _build(part: pl.DataFrame, limits: Mapping[str, Any], first: int) -> Labelle
 
 def find_window_rows(times: pl.Series, limits: Any) -> Windows:
     """Return the rows at which windows begin and end: the first ones of their times, as in NAB."""
-    rows = [times.index_of(datetime.fromisoformat(limit)) for pair in limits for limit in pair]
-    if None in rows:
-        raise ValueError(f"a window {limits} begins or ends at a time that is no row; give times of rows")
+    found = [times.index_of(datetime.fromisoformat(limit)) for pair in limits for limit in pair]
+    rows = [row for row in found if row is not None]
+    if len(rows) < len(found):
+        raise ValueError(f"a window of {limits} begins or ends at a time that is no row; give times of rows")
     return tuple(zip(rows[::2], rows[1::2], strict=True))

@@ -26,13 +26,14 @@ def build_figures(pairs: Sequence[tuple[Labelled, Judged]]) -> dict[str, Any]:
     """Measure a detector that judged these series; figures that need events are null where there is none."""
     events = [find_events(series.labels[series.first :]) for series, _ in pairs]
     has_events = any(found.runs for found in events)
+    has_windows = any(last >= series.first for series, _ in pairs for _, last in series.windows)
     return {
         "series": len(pairs),
         "rows": sum(len(series.values) for series, _ in pairs),
         "events": sum(len(found.runs) for found in events),
         "metric_months": _measure_months(pairs, events),
         "microseconds_a_row": 1e6 * sum(judged.cpu for _, judged in pairs) / max(sum(len(series.values) for series, _ in pairs), 1),
-        "nab": _measure_nab(pairs) if any(series.windows for series, _ in pairs) else None,
+        "nab": _measure_nab(pairs) if has_windows else None,
         "state": _measure_state(pairs) if has_events else None,
         "best": _measure_best(pairs, events) if has_events else None,
         "default": _measure_alerts(pairs, events, [judged.by_default for _, judged in pairs]),

@@ -123,7 +123,7 @@ def _tell_found(part: Figures) -> str:
 
 
 def _tell_nab(figures: Figures, kind: str) -> str:
-    return " / ".join(f"{figures['nab'][kind][name]:.1f}" for name in PROFILES)
+    return " / ".join(f"{figures['nab'][kind][name]:.1f}" for name in PROFILES) if figures["nab"] else ""
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

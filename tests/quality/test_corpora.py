@@ -63,6 +63,26 @@ def test_zoned_times_and_integer_values_are_read_alike(tmp_path: Path) -> None:
     assert series.values.dtype == np.float64
 
 
+def test_times_of_another_zone_are_moved_to_utc(tmp_path: Path) -> None:
+    zoned = pl.datetime_range(datetime(2024, 1, 1), datetime(2024, 1, 1, 8, 15), "5m", time_zone="Europe/Berlin", eager=True)  # noqa: DTZ001
+    write(tmp_path, "shop", timestamp=zoned)
+    assert load_corpora(tmp_path)["shop"][0].seconds[0] == 1_704_067_200 - 3600
+
+
+@pytest.mark.parametrize(("times", "found"), [(list(range(100)), "Int64"), ([None] * 100, "100 nulls"), (["2024-01-01"] * 100, "String")])
+def test_times_that_are_none_are_an_error(tmp_path: Path, times: list[Any], found: str) -> None:
+    write(tmp_path, "shop", timestamp=times)
+    with pytest.raises(ValueError, match=rf"shop\.parquet: the column timestamp holds {found}"):
+        load_corpora(tmp_path)
+
+
+def test_a_missing_value_is_no_number_and_a_missing_label_is_normal(tmp_path: Path) -> None:
+    write(tmp_path, "shop", value=[None] + [1.0] * 99, label=[None, *[0] * 99])
+    (series,) = load_corpora(tmp_path)["shop"]
+    assert np.isnan(series.values[0])
+    assert series.labels.tolist() == [0] * 100
+
+
 def test_a_folder_without_files_says_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no parquet files.*series, timestamp, value, label"):
         load_corpora(tmp_path)

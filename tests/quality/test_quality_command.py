@@ -54,6 +54,27 @@ def test_figures_and_tables_tell_that_clear_events_are_found(folder: Path, capsy
     assert "1.000 (1.00, 1.00)" in told
 
 
+def test_odd_series_are_measured_beside_the_others(folder: Path) -> None:
+    odd = {"one row": [1.0], "two rows": [1.0, 2.0], "no value": [None] * 30, "constant": [5.0] * 400}
+    parts = [
+        pl.DataFrame(
+            {
+                "series": name,
+                "timestamp": [datetime(2024, 1, 1) + timedelta(days=row) for row in range(len(values))],  # noqa: DTZ001
+                "value": pl.Series(values, dtype=pl.Float64),
+                "label": pl.Series([1] + [0] * (len(values) - 1), dtype=pl.UInt8),
+            }
+        )
+        for name, values in odd.items()
+    ]
+    pl.concat([pl.read_parquet(folder / "small.parquet"), *parts]).write_parquet(folder / "small.parquet")
+    pl.concat(parts).write_parquet(folder / "tiny.parquet")
+    results = run(folder, "--processes", "1", "--detector", "default", "--detector", "anomstack")
+    assert results["small"]["default"]["series"] == 7
+    assert results["small"]["default"]["default"]["found"] == 3
+    assert results["tiny"]["default"]["default"]["false"] == 0
+
+
 def test_figures_are_the_same_on_one_process_and_on_two(folder: Path) -> None:
     assert run(folder, "--processes", "1", "--detector", "default") == run(folder, "--processes", "2", "--detector", "default")
 

@@ -7,7 +7,6 @@ import pytest
 
 from benchmarks.vus import auc_pr, fade, find_period, merge, vus_pr
 
-
 Runs = tuple[tuple[int, int], ...]
 
 
