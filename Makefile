@@ -45,11 +45,12 @@ demo: install  ## replay real data and show the alerts
 test: install  ## run the tests that need nothing but Python
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
-check: install  ## lint, check types, layers, generated files and the lock
+check: install  ## lint, check types, layers, detection, generated files and the lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/detection/test_quality_guard.py
 	$(BIN)/python -m anomflow.reference --check
 	$(BIN)/python -m cli.reference --check
 	$(PIP) check
