@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
-QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "plot", "overview", "coverage")
+QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence")
 TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
@@ -62,9 +62,12 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "train": ("since", "until", "max_n", "metrics"),
     "score": ("since", "until", "checkpoint", "metrics"),
     "scores": ("since",),
+    "change": ("since", "until", "max_n"),
     "plot": ("until", "max_n", "metrics"),
     "overview": ("until",),
     "coverage": ("since", "until", "checkpoint"),
+    "freshness": ("since", "until"),
+    "cadence": ("since", "until", "metrics"),
 }
 
 
