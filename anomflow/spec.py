@@ -251,10 +251,13 @@ class ChangeSpec(Section):
         3.5, gt=0, le=1e6, description="Distance from the median, in robust standard deviations, that `mad` calls a change."
     )
     change_detect_last_n: int = Field(
-        3, ge=1, le=50, description="Rows that a change takes to show: `mad` asks it of as many rows in a row, `shift` of as many of 2n - 1."
+        3,
+        ge=1,
+        le=50,
+        description="Rows that a change takes to show: `mad` asks it of as many rows in a row, `shift` of as many of 2n - 1.",
     )
     change_snooze_n: int = Field(10, ge=0, description="Rows of a metric before and after a change in which another one is snoozed.")
-    change_max_n: int = Field(2500, ge=50, le=100_000, description="Newest rows of a metric that are looked at.")
+    change_max_n: int = Field(4000, ge=50, le=100_000, description="Newest rows of a metric that are looked at.")
     change_metric_timestamp_max_days_ago: int = Field(
         90, ge=1, le=MAX_DAYS, description="Rows older than this many days are not looked at."
     )

@@ -1,4 +1,4 @@
-"""Find metrics whose rows are overdue and deliver the open alerts of a batch: group them into a message, claim its deliveries, send each, mark each."""
+"""Find the metrics whose rows are overdue, and deliver the open alerts of a batch: group, claim, send, mark each on its own."""
 
 from __future__ import annotations
 

@@ -73,5 +73,5 @@ def _query(session: Session, library: Library, query: Query, **variables: object
     frame = session.read(build_query(query, library.batch, session, {**window, **variables}))
     check_columns(frame, query, library.batch.name)
     if query == "freshness":
-        frame = conform_times(frame, "UTC").with_columns(pl.col("metric_name").cast(pl.String))
+        frame = conform_times(frame, "UTC", ["last_point"]).with_columns(pl.col("metric_name").cast(pl.String))
     return frame
