@@ -31,8 +31,9 @@ _LEVEL: Final = 20  # rows before the tested ones whose median is the level befo
 _SCALE: Final = 500  # rows that the usual size of differences is learned from
 _FEWEST: Final = 30  # rows that tell it at least
 _QUANTILE: Final = 0.95
+_RARE: Final = 1.3  # weight of single rows' deviations, which alone tell the size of rare events
 _DISPROVED: Final = 0.7  # a recorded change is withdrawn below this share of the threshold: not for a rounding of its scale
-_MAD: Final = 0.6744897501960817  # the 75 % quantile of a normal distribution, by which PyOD scales its MAD
+_MAD: Final = 0.6745  # the 75 % quantile of a normal distribution, as PyOD rounds it
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,8 @@ def _measure_levels(seconds: Floats, values: Floats, spec: ChangeSpec) -> Shift:
     levels = _find_levels(after, before, backs)
     points = _find_levels(values, before, backs)
     scale = np.maximum(
-        _rolling_quantile(np.abs(_find_nearest(after, levels)), rows), _rolling_deviation(_find_nearest(values, points), rows)
+        _rolling_quantile(np.abs(_find_nearest(after, levels)), rows),
+        _RARE * _rolling_deviation(_find_nearest(values, points), rows),
     )
     difference = _find_nearest(after, [*levels, *(_stay_inside(after, level) for level in levels[1:])])
     limit = find_threshold(step, spec.change_false_alarms_per_month) * np.maximum(scale, 1e-9 * np.abs(before))
