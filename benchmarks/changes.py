@@ -40,7 +40,7 @@ def measure_false(kind: str, step: float, rows: int, repeats: int) -> tuple[floa
     spec = ChangeSpec()
     first = rows - round((rows * step - 8 * 86_400) / step) if step < 86_400 else 0
     alarms, months, found = 0, 0.0, 0
-    seconds = step * np.arange(rows)
+    seconds: Floats = np.arange(rows, dtype=np.float64) * step
     for repeat in range(repeats):
         rng = np.random.default_rng([repeat, KINDS.index(kind), int(step)])
         values = make_series(kind, seconds, rng)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anomflow.protocols import Session
+    from anomflow.spec import Job
     from anomflow.sql import Query
     from tasks.history import Library
 
@@ -49,7 +50,7 @@ def judge_freshness(library: Library) -> Recorded:
 def find_arrival(library: Library) -> Patience:
     """Return the time that judges and how long a row may take from its source into the table: two runs of the job that brings it."""
     spec = library.batch.spec
-    job = "alert" if spec.ingest.disable_ingest else "ingest"
+    job: Job = "alert" if spec.ingest.disable_ingest else "ingest"
     waits = find_patience(spec, [job], library.as_of)
     return Patience(library.as_of) if waits is None else Patience(library.as_of, waits)
 
