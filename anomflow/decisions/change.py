@@ -38,11 +38,16 @@ _MAD: Final = 0.6745  # the 75 % quantile of a normal distribution, as PyOD roun
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """How far each row's newest level lies from the levels before, in thresholds, and the two levels; NaN: not known."""
+    """How far each row's newest level lies from the levels before, in thresholds; NaN: not known.
+
+    ``before`` is the level that would be there without a change, at the same time of day or week, ``after`` the one that is;
+    ``limit`` is how far apart they may be.
+    """
 
     ratio: Floats
     before: Floats
     after: Floats
+    limit: Floats
 
 
 @dataclass(frozen=True)
@@ -109,18 +114,19 @@ def _measure_levels(seconds: Floats, values: Floats, spec: ChangeSpec) -> Shift:
     """Compare the median of the newest 2n - 1 rows with the levels just before, a day ago and a week ago: the nearest counts."""
     rows = 2 * spec.change_detect_last_n - 1
     step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0
-    after = _rolling_median(values, rows)
-    before = _shift(_rolling_median(values, _LEVEL), rows)
+    recent = _shift(_rolling_median(values, _LEVEL), rows)
     backs = [_look_back(seconds, back, rows * step) for back in (_DAY, _WEEK) if back >= rows * step]
-    levels = _find_levels(after, before, backs)
-    points = _find_levels(values, before, backs)
+    levels = _find_levels(values, recent, backs)
+    unknown = [_stay_inside(values, level) for level in levels[1:]]
+    shifts = [_rolling_median(values - level, rows) for level in levels]
     scale = np.maximum(
-        _rolling_quantile(np.abs(_find_nearest(after, levels)), rows),
-        _RARE * _rolling_deviation(_find_nearest(values, points), rows),
+        _rolling_quantile(np.abs(_find_nearest(shifts)), rows),
+        _RARE * _rolling_deviation(_find_nearest([values - level for level in levels]), rows),
     )
-    difference = _find_nearest(after, [*levels, *(_stay_inside(after, level) for level in levels[1:])])
+    difference = _find_nearest([*shifts, *(_rolling_median(values - level, rows) for level in unknown)])
+    before = _rolling_median(levels[0], rows)
     limit = find_threshold(step, spec.change_false_alarms_per_month) * np.maximum(scale, 1e-9 * np.abs(before))
-    return Shift(np.where(difference == 0, 0.0, difference / limit), before, after)
+    return Shift(np.where(difference == 0, 0.0, difference / limit), before, before + difference, limit)
 
 
 def _find_levels(values: Floats, before: Floats, backs: list[Places]) -> list[Floats]:
@@ -140,7 +146,7 @@ def _measure_distance(_seconds: Floats, values: Floats, spec: ChangeSpec) -> Shi
     newest = np.stack([_MAD * (_shift(values, back) - before) / scale for back in range(rows)])
     low, high = newest.min(axis=0), newest.max(axis=0)
     ratio = np.where(low > 0, low, np.where(high < 0, high, 0.0)) / spec.change_threshold
-    return Shift(np.where(np.isnan(low), np.nan, ratio), before, _rolling_median(values, rows))
+    return Shift(np.where(np.isnan(low), np.nan, ratio), before, _rolling_median(values, rows), spec.change_threshold * scale / _MAD)
 
 
 def _expanding_mad(values: Floats, rows: int) -> tuple[Floats, Floats]:
@@ -153,13 +159,13 @@ def _expanding_mad(values: Floats, rows: int) -> tuple[Floats, Floats]:
     return centre, scale
 
 
-def _find_nearest(values: Floats, levels: list[Floats]) -> Floats:
+def _find_nearest(shifts: list[Floats]) -> Floats:
     """Return the signed distance from the nearest level, 0 between levels; NaN where the first level is not known."""
-    distances = np.stack([values - level for level in levels])
+    distances = np.stack(shifts)
     known = np.where(np.isnan(distances), np.inf, distances)
     low, high = known.min(axis=0), np.where(np.isnan(distances), -np.inf, distances).max(axis=0)
     nearest = np.where(low > 0, low, np.where(high < 0, high, 0.0))
-    return np.where(np.isnan(distances[0]) | np.isnan(values), np.nan, nearest)
+    return np.where(np.isnan(distances[0]), np.nan, nearest)
 
 
 def _look_back(seconds: Floats, back: float, tolerance: float) -> Places:
@@ -189,7 +195,7 @@ def _shift(values: Floats, rows: int) -> Floats:
 
 
 def _rolling_median(values: Floats, rows: int) -> Floats:
-    return pl.Series(values).rolling_median(rows).cast(pl.Float64).fill_null(math.nan).to_numpy()
+    return pl.Series(values).fill_nan(None).rolling_median(rows).cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
 def _rolling_quantile(values: Floats, gap: int) -> Floats:
@@ -225,7 +231,7 @@ def _build_calm(name: str, seconds: Floats) -> pl.DataFrame:
 
 
 def _build(place: _Place, row: int, shift: Shift) -> Candidate:
-    before, after = float(shift.before[row]), float(shift.after[row])
+    before, after, limit = (float(of_rows[row]) for of_rows in (shift.before, shift.after, shift.limit))
     digits = choose_digits(before, after)
     first, last = row - place.snooze_n, row + place.snooze_n
     return Candidate(
@@ -233,8 +239,8 @@ def _build(place: _Place, row: int, shift: Shift) -> Candidate:
         kind=CHANGE,
         metric_timestamp=to_timestamps(place.seconds[row : row + 1])[0],
         metric_value=after,
-        expected_low=before,
-        expected_high=before,
+        expected_low=before - limit,
+        expected_high=before + limit,
         anomaly_score=None,
         surprise=None,
         reason=f"the level changed from {render_number(before, digits)} to {render_number(after, digits)}",

@@ -64,6 +64,17 @@ def test_a_constant_metric_that_is_set_to_another_value_changes_once() -> None:
     assert changes([5.0] * 600) == []
 
 
+def test_a_change_names_the_levels_before_and_after_at_the_same_time_of_day() -> None:
+    values = noise(1000) + 100 + 20 * np.sin(2 * np.pi * np.arange(1000) / 24)
+    values[900:] += 50
+    _, (found,) = find_changes_of_level(batch(values), ChangeSpec(), ALL)
+    row = round(found.metric_timestamp.timestamp() / HOUR)
+    usual = 100 + 20 * np.sin(2 * np.pi * (row - 2) / 24)
+    assert found.metric_value == pytest.approx(usual + 50, abs=6)
+    assert (found.expected_low or 0) < usual < (found.expected_high or 0) < (found.metric_value or 0)
+    assert found.reason.startswith("the level changed from ")
+
+
 def test_later_rows_move_no_change() -> None:
     values = noise(1000)
     values[800:] += 12
