@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from anomflow.setting_types import BLOCK_PATTERN, MIN_CHANGE_PATTERN, STORE_PATTERN, Cron, Duration, Names, PositiveDuration, Status
 
-Job = Literal["ingest", "train", "score", "alert", "plot", "pipeline"]
-JOBS: Final[tuple[Job, ...]] = ("ingest", "train", "score", "alert", "plot", "pipeline")
+Job = Literal["ingest", "train", "score", "change", "alert", "plot", "pipeline"]
+JOBS: Final[tuple[Job, ...]] = ("ingest", "train", "score", "change", "alert", "plot", "pipeline")
 
 _STATUS_WORDS: Final = "Whether the job's schedule is active (`RUNNING`) or made but paused (`STOPPED`) when it is deployed."
 
@@ -231,6 +231,41 @@ class ScoreSpec(Section):
     disable_score: bool = Field(False, description="Do not score.")
 
 
+class ChangeSpec(Section):
+    """Which changes of level are worth an alert."""
+
+    change_cron_schedule: Cron = Field("*/10 * * * *", description="When to look for changes.")
+    change_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    change_sql: str | None = Field(
+        None, description="Query (DuckDB dialect, translated) for the rows that are looked at instead of the default one."
+    )
+    change_method: Literal["shift", "mad"] = Field(
+        "shift",
+        description="`shift`: the level of the newest rows against that of the rows before, a day and a week ago;"
+        " `mad`: values far from the median of all rows before (PyOD's MAD, as Anomstack uses it).",
+    )
+    change_false_alarms_per_month: float = Field(
+        0.5, gt=0, le=1000, description="False changes that `shift` may report of a metric in 30 days; its threshold follows from it."
+    )
+    change_threshold: float = Field(
+        3.5, gt=0, le=1e6, description="Distance from the median, in robust standard deviations, that `mad` calls a change."
+    )
+    change_detect_last_n: int = Field(
+        3,
+        ge=1,
+        le=50,
+        description="Rows that a change takes to show: `mad` asks it of as many rows in a row, `shift` of as many of 2n - 1.",
+    )
+    change_snooze_n: int = Field(10, ge=0, description="Rows of a metric before and after a change in which another one is snoozed.")
+    change_max_n: int = Field(4000, ge=50, le=100_000, description="Newest rows of a metric that are looked at.")
+    change_metric_timestamp_max_days_ago: int = Field(
+        90, ge=1, le=MAX_DAYS, description="Rows older than this many days are not looked at."
+    )
+    change_include_metrics: Names = Field((), description="Metrics whose changes are looked for; none given means all.")
+    change_exclude_metrics: Names = Field((), description="Metrics whose changes are not looked for.")
+    disable_change: bool = Field(False, description="Do not look for changes.")
+
+
 class AlertSpec(Section):
     """What is worth an alert, and how it is told."""
 
@@ -283,6 +318,11 @@ class AlertSpec(Section):
     delivery_max_age: PositiveDuration = Field(timedelta(days=3), description="A message that was not accepted for this long is given up.")
     delivery_max_attempts: int = Field(20, ge=1, description="Attempts after which a message is given up.")
     disable_flatline: bool = Field(False, description="Do not alert when a metric stays at one value for unusually long.")
+    disable_freshness: bool = Field(False, description="Do not alert when a metric has had no new row for longer than expected.")
+    freshness_max_age: PositiveDuration | None = Field(
+        None,
+        description="Age of a metric's newest row from which new ones are overdue; none: learned from the pauses of the last weeks.",
+    )
     disable_alert: bool = Field(False, description="Deliver no alerts.")
 
 
@@ -321,6 +361,7 @@ class BatchSpec(BaseModel):
     thresholds: ThresholdSpec = ThresholdSpec()
     train: TrainSpec = TrainSpec()
     score: ScoreSpec = ScoreSpec()
+    change: ChangeSpec = ChangeSpec()
     alert: AlertSpec = AlertSpec()
     plot: PlotSpec = PlotSpec()
     pipeline: PipelineSpec = PipelineSpec()
@@ -348,6 +389,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "thresholds": ThresholdSpec,
     "train": TrainSpec,
     "score": ScoreSpec,
+    "change": ChangeSpec,
     "alert": AlertSpec,
     "plot": PlotSpec,
     "pipeline": PipelineSpec,

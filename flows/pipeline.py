@@ -1,4 +1,4 @@
-"""The chain in one run: ingest, train when it is due, score, alert."""
+"""The chain in one run: ingest, train when it is due, score, change, alert."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.alert import alert_stage
+from flows.change import change_stage
 from flows.ingest import ingest_stage
 from flows.jobrun import Outcome, Request, Run, completed, open_run, skipped
 from flows.score import score_stage
@@ -26,7 +27,7 @@ def pipeline_stages(run: Run) -> list[Outcome]:
     run.catch_up()
     if is_train_due(run.shelf, run.as_of):
         outcomes.append(train_stage(run))
-    return [*outcomes, score_stage(run), alert_stage(run)]
+    return [*outcomes, score_stage(run), change_stage(run), alert_stage(run)]
 
 
 @flow(name="pipeline", flow_run_name="pipeline {batch}")

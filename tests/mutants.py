@@ -36,6 +36,30 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        2,
+        "an outage stands at its deadline, which moves with what is learned",
+        "anomflow/decisions/freshness.py",
+        'last = row["last_point"].astimezone(UTC)',
+        'last = row["last_point"].astimezone(UTC) + timedelta(seconds=row["deadline"])',
+        "tests/laws/test_freshness.py::test_metrics_that_fall_silent_are_told_once_in_one_message",
+    ),
+    Mutant(
+        2,
+        "a change that values disprove stays open",
+        "tasks/change.py",
+        "library.as_of, calm, candidates,",
+        "library.as_of, calm.clear(), candidates,",
+        "tests/laws/test_change.py::test_values_that_are_corrected_withdraw_the_change",
+    ),
+    Mutant(
+        9,
+        "the age of an outage counts from its last row",
+        "anomflow/decisions/freshness.py",
+        "max_age=deadline + find_max_age(",
+        "max_age=find_max_age(",
+        "tests/ledger/test_freshness_decision.py::test_the_age_of_an_outage_counts_from_its_deadline",
+    ),
+    Mutant(
         1,
         "a score counts whatever value it judged",
         "anomflow/judging.py",

@@ -18,6 +18,7 @@ import polars as pl
 
 from anomflow.batches import load_batch
 from flows.alert import alert_stage
+from flows.change import change_stage
 from flows.ingest import ingest_stage
 from flows.jobrun import Outcome, Request, Run, metrics_folder
 from flows.pipeline import pipeline_stages
@@ -31,6 +32,7 @@ STAGES: dict[str, Callable[[Run], Any]] = {
     "ingest": ingest_stage,
     "train": train_stage,
     "score": score_stage,
+    "change": change_stage,
     "alert": alert_stage,
     "plot": plot_stage,
     "pipeline": pipeline_stages,

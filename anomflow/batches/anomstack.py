@@ -32,12 +32,11 @@ FOREIGN_KEYS: Final[dict[str, ForeignKey]] = {
     "alert_sql": _OWN_QUERY,
     "anomaly_agent_detection_prompt": _JOB_QUERY,
     "anomaly_agent_verification_prompt": _JOB_QUERY,
-    "change_sql": _OWN_QUERY,
+    "change_smooth_n": ForeignKey("no effect", "a change shows in several rows here, each as it is"),
     "delete_cron_schedule": _RETENTION,
     "delete_default_schedule_status": _RETENTION,
     "delete_sql": _RETENTION,
     "disable_alerts": ForeignKey("renamed", "it is called disable_alert", "disable_alert"),
-    "disable_change": ForeignKey("not built", "change detection is not part of this version"),
     "disable_dashboard": ForeignKey("not built", "there is no dashboard in this version"),
     "disable_delete": _RETENTION,
     "disable_llmalert": ForeignKey("not built", "alerts by language models are not part of this version"),
@@ -51,7 +50,6 @@ FOREIGN_KEYS: Final[dict[str, ForeignKey]] = {
     "tholdalert_recent_n": ForeignKey("no effect", "every new or changed value is checked once"),
 }
 FOREIGN_PREFIXES: Final[dict[str, ForeignKey]] = {
-    "change_": ForeignKey("not built", "change detection is not part of this version"),
     "dashboard_": ForeignKey("not built", "there is no dashboard in this version"),
     "delete_": _RETENTION,
     "llmalert_": ForeignKey("not built", "alerts by language models are not part of this version"),

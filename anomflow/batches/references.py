@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anomflow.batches.batch import Batch
 
 # Engines whose kind is not what sqlglot calls their dialect.
-_JOBS: Final[tuple[sql.Query, ...]] = ("train", "score", "plot")
+_JOBS: Final[tuple[sql.Query, ...]] = ("train", "score", "change", "plot")
 _DIALECTS: Final = {"motherduck": "duckdb", "turso": "sqlite"}
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ANOMALY: Final = "anomaly"
 THRESHOLD: Final = "threshold"
 FLATLINE: Final = "flatline"
+FRESHNESS: Final = "freshness"
+CHANGE: Final = "change"
 INFO: Final = "info"
 
 NEVER_SNOOZED: Final = frozenset({INFO})

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from anomflow.batches.batch import Batch
 
-Query = Literal["ingest", "train", "score", "scores", "plot", "overview", "coverage"]
+Query = Literal["ingest", "train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence"]
 
 REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
     "ingest": ("metric_timestamp", "metric_name", "metric_value"),
     "train": ("metric_name", "metric_timestamp", "metric_value"),
     "score": ("metric_name", "metric_timestamp", "metric_value", "score_metadata"),
     "scores": ("metric_name", "metric_timestamp", "metadata"),
+    "change": ("metric_name", "metric_timestamp", "metric_value"),
     "plot": ("metric_name", "metric_timestamp", "metric_type", "metric_value", "metadata"),
     "overview": ("metric_name", "points", "first_point", "last_point", "last_score"),
     "coverage": (
@@ -50,6 +51,8 @@ REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
         "judged",
         "oldest_waiting",
     ),
+    "freshness": ("metric_name", "last_point"),
+    "cadence": ("metric_name", "week", "pauses", "total", "longest"),
 }
 
 # What a job's template may use beside the batch's own settings and `vars`; the caller gives all but `table`, `batch`
@@ -59,9 +62,12 @@ JOB_VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "train": ("table", "batch", "since", "until", "max_n", "metrics", "tie_break"),
     "score": ("table", "batch", "since", "until", "checkpoint", "metrics", "tie_break"),
     "scores": ("table", "batch", "since", "tie_break"),
+    "change": ("table", "batch", "since", "until", "max_n", "tie_break"),
     "plot": ("table", "batch", "until", "max_n", "metrics", "tie_break"),
     "overview": ("table", "batch", "until"),
     "coverage": ("table", "batch", "since", "until", "checkpoint", "tie_break"),
+    "freshness": ("table", "batch", "since", "until"),
+    "cadence": ("table", "batch", "since", "until", "metrics"),
 }
 RESERVED: Final = frozenset(name for names in JOB_VARIABLES.values() for name in names)
 

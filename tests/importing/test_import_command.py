@@ -58,7 +58,7 @@ ANOMSTACK_PEM=-----BEGIN-----
 ANOMSTACK_DAGSTER_LOCAL=1
 ANOMSTACK_EMPTY=
 ANOMSTACK__SALES__ALERT_THRESHOLD=0.95
-ANOMSTACK__SALES__CHANGE_THRESHOLD=5
+ANOMSTACK__SALES__LLMALERT_RECENT_N=5
 ANOMSTACK__NOBODY__DB={SECRET}
 GITHUB_TOKEN={SECRET}
 """
@@ -149,7 +149,7 @@ def test_variables_get_their_names_here_and_blocks_refer_to_them(write_theirs, b
     looks = "\n".join(told(result.stdout, "look"))
     assert "ANOMSTACK_MODEL_PATH: holds more than a plain name; set model_path in defaults/defaults.yaml yourself" in looks
     assert "ANOMSTACK__NOBODY__DB: is for a batch that was not imported" in looks
-    assert "ANOMSTACK__SALES__CHANGE_THRESHOLD: has no effect here: change detection is not part of this version" in looks
+    assert "ANOMSTACK__SALES__LLMALERT_RECENT_N: has no effect here: alerts by language models are not part of this version" in looks
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(write_theirs, bring) -> None:

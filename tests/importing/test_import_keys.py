@@ -22,10 +22,9 @@ from anomflow.spec import owners
 NOT_OURS = re.findall(
     r"\w+",
     """
-alert_max_n alert_metric_timestamp_max_days_ago alert_sql change_cron_schedule change_default_schedule_status change_detect_last_n
-change_exclude_metrics change_include_metrics change_max_n change_metric_timestamp_max_days_ago change_smooth_n change_snooze_n
-change_sql change_threshold dashboard_sql dashboard_stale_metric_max_days_ago delete_cron_schedule delete_default_schedule_status
-delete_sql disable_change disable_dashboard disable_delete disable_llmalert disable_summary llmalert_anomaly_agent_detection_prompt
+alert_max_n alert_metric_timestamp_max_days_ago alert_sql change_smooth_n dashboard_sql dashboard_stale_metric_max_days_ago
+delete_cron_schedule delete_default_schedule_status
+delete_sql disable_dashboard disable_delete disable_llmalert disable_summary llmalert_anomaly_agent_detection_prompt
 llmalert_anomaly_agent_verification_prompt llmalert_cron_schedule llmalert_default_schedule_status llmalert_include_plot
 llmalert_metric_rounding llmalert_metric_timestamp_max_days_ago llmalert_model llmalert_prompt_max_n llmalert_recent_n llmalert_smooth_n
 llmalert_sql model_combination_method model_configs preprocess_fn preprocess_params prompt_fn summary_cron_schedule
@@ -89,8 +88,8 @@ def test_another_value_is_none_that_ships(key: str, value: Any) -> None:
         ("score_sql", "select 1", ("comment", {}, "look")),
         ("train_sql", '{% include "./defaults/sql/train.sql" %}', ("drop", {}, "done")),
         ("train_sql", '{% include "./defaults/sql/mine.sql" %}', ("comment", {}, "look")),
-        ("change_threshold", 5, ("comment", {}, "look")),
-        ("change_threshold", 3.5, ("comment", {}, "done")),
+        ("change_threshold", 5, ("keep", {}, "done")),
+        ("change_smooth_n", 2, ("comment", {}, "done")),
         ("tholdalert_methods", "email", ("comment", {}, "done")),
         ("disable_delete", True, ("set", {"delete_after_n_days": 100_000}, "done")),
         ("disable_delete", False, ("comment", {}, "done")),

@@ -14,7 +14,7 @@ def ran(world, mailbox, series, at):
     return world
 
 
-@pytest.mark.parametrize("job", ["ingest", "train", "score", "alert", "pipeline"])
+@pytest.mark.parametrize("job", ["ingest", "train", "score", "change", "alert", "pipeline"])
 def test_the_same_run_twice_adds_no_row_and_sends_no_message(ran, mailbox, at, job):
     before, sent = ran.snapshot, len(mailbox.mails)
     ran.run(job, as_of=at(329))

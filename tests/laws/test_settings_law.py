@@ -9,7 +9,7 @@ from anomflow.errors import AnomflowError, SettingsError
 WRONG = "alert_treshold: 0.9\ntrain_max_n: many\nscore_max_n: -1\n"
 
 
-@pytest.mark.parametrize("job", ["ingest", "train", "score", "alert", "pipeline"])
+@pytest.mark.parametrize("job", ["ingest", "train", "score", "change", "alert", "pipeline"])
 def test_a_run_with_wrong_settings_touches_nothing(world, mailbox, at, job):
     world.configure(WRONG)
     with pytest.raises(SettingsError) as caught:

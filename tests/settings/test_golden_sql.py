@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
-QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "plot", "overview", "coverage")
+QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence")
 TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
@@ -62,9 +62,12 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "train": ("since", "until", "max_n", "metrics"),
     "score": ("since", "until", "checkpoint", "metrics"),
     "scores": ("since",),
+    "change": ("since", "until", "max_n"),
     "plot": ("until", "max_n", "metrics"),
     "overview": ("until",),
     "coverage": ("since", "until", "checkpoint"),
+    "freshness": ("since", "until"),
+    "cadence": ("since", "until", "metrics"),
 }
 
 
@@ -192,6 +195,32 @@ def test_plot_reads_the_newest_rows_of_each_metric_and_of_its_scores(dialect: st
         ("b", "score", 4),
     ]
     assert tuple(found[0]) == REQUIRED_COLUMNS["plot"]
+
+
+@ENGINES
+def test_changes_are_looked_for_in_the_newest_rows(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("change", dialect))
+
+    assert [tuple(row.values()) for row in found][-3:-1] == [("b", 4, 4.5), ("b", 5, 5.0)]
+    assert tuple(found[0]) == REQUIRED_COLUMNS["change"]
+
+
+@ENGINES
+def test_freshness_reads_the_newest_row_of_each_metric(dialect: str) -> None:
+    with _database(dialect, ROWS) as connection:
+        found = connection.execute(_build("freshness", dialect)).fetchall()
+
+    assert [(name, _hour(moment)) for name, moment in found] == [(EVIL, 1), ("b", 5), ("c", 4)]
+
+
+@ENGINES
+def test_cadence_reads_the_pauses_of_each_week_before_the_newest_row(dialect: str) -> None:
+    with _database(dialect, ROWS) as connection:
+        found = connection.execute(_build("cadence", dialect)).fetchall()
+
+    ((name, week, pauses, total, longest),) = found
+    assert (name, week, pauses) == ("b", 0, 3)
+    assert (float(total), float(longest)) == pytest.approx((3 * 3600, 3600), abs=3)  # SQLite counts in days, to a second
 
 
 def test_one_translation_serves_all_cut_offs_and_names() -> None:

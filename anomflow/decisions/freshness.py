@@ -1,0 +1,115 @@
+"""Freshness: metrics that have had no new row for longer than expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from anomflow.decisions.candidate import FRESHNESS, Candidate, find_max_age
+from anomflow.decisions.names import select_metrics
+from anomflow.wording import render_duration, render_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from anomflow.spec import AlertSpec
+
+# How far back a metric's pauses are learned from, and how old a newest row can be that anybody still waits for.
+MEMORY: Final = timedelta(weeks=6)
+
+_WEEK: Final = timedelta(weeks=1)
+_FEWEST: Final = 10  # pauses below which nothing is learned
+_SPARE: Final = 1.25  # how much longer than any usual pause the next one may be
+_STEPS: Final = 2  # further usual pauses: a row that is labelled by its start comes one step after it
+_UNSEEN: Final = timedelta(days=3)  # a night or a weekend may come that a metric known for less than a week did not show
+_QUIET: Final = 4  # deadlines around an alert in which another one is snoozed: rows that trickle in are one outage
+
+
+@dataclass(frozen=True)
+class Patience:
+    """What is known beside the pauses: when it is judged, and how long rows take to come in at most."""
+
+    as_of: datetime
+    arrival: timedelta = timedelta(0)
+
+
+def find_suspects(newest: pl.DataFrame, spec: AlertSpec, patience: Patience) -> list[str]:
+    """Return the metrics whose newest row (``metric_name``, ``last_point``) is old enough that their cadence has to be looked at."""
+    if spec.disable_freshness:
+        return []
+    told = select_metrics(newest, spec.alert_include_metrics, spec.alert_exclude_metrics)
+    shortest = spec.freshness_max_age or patience.arrival
+    return sorted(told.filter(patience.as_of - pl.col("last_point") > shortest)["metric_name"])
+
+
+def learn_deadlines(cadence: pl.DataFrame, spec: AlertSpec, patience: Patience) -> pl.DataFrame:
+    """Return ``metric_name``, ``usual``, ``longest`` and ``deadline`` (seconds), the age at which a newest row is too old.
+
+    ``cadence`` has a row for each metric and week before its newest row: ``pauses`` (how many), ``total`` and ``longest``
+    (seconds). The longest pause counts that at least two weeks had, so that nights, weekends and a metric's own
+    irregularity are expected and one earlier outage is not; of less than three weeks, the longest of all. A metric with
+    fewer than ten pauses has a deadline only where ``freshness_max_age`` gives it.
+    """
+    longest = pl.col("longest").top_k(2)
+    of_metric = cadence.group_by("metric_name").agg(
+        pl.col("pauses").sum().alias("count"),
+        ((pl.col("total").sum() - pl.col("longest").max()) / (pl.col("pauses").sum() - 1)).alias("usual"),
+        pl.when(pl.len() >= 3).then(longest.min()).otherwise(longest.max()).cast(pl.Float64).alias("longest"),  # noqa: PLR2004 - weeks
+        pl.col("total").sum().alias("known"),
+    )
+    learned = _SPARE * pl.col("longest") + _STEPS * pl.col("usual") + patience.arrival.total_seconds()
+    is_new = pl.col("known") < _WEEK.total_seconds()
+    cautious = pl.when(is_new).then(pl.max_horizontal(learned, pl.lit(_UNSEEN.total_seconds()))).otherwise(learned)
+    given = pl.lit(spec.freshness_max_age.total_seconds() if spec.freshness_max_age else None, pl.Float64)
+    deadline = pl.when(pl.col("count") >= _FEWEST).then(cautious)
+    return of_metric.select("metric_name", "usual", "longest", pl.coalesce(given, deadline).alias("deadline"))
+
+
+def find_overdue(newest: pl.DataFrame, cadence: pl.DataFrame, spec: AlertSpec, patience: Patience) -> tuple[Candidate, ...]:
+    """Return a candidate for each metric whose newest row is older than its deadline.
+
+    Its timestamp is that of the newest row, so that an outage is one alert however often it is looked at and whatever is
+    learned meanwhile. Its age counts from the deadline: a metric that was given up long ago is late, not open.
+    """
+    names = find_suspects(newest, spec, patience)
+    deadlines = learn_deadlines(cadence, spec, patience)
+    if spec.freshness_max_age:
+        deadlines = _give_all(names, deadlines, spec.freshness_max_age)
+    judged = newest.filter(pl.col("metric_name").is_in(names)).join(deadlines, on="metric_name").drop_nulls("deadline").sort("metric_name")
+    is_overdue = (patience.as_of - pl.col("last_point")).dt.total_microseconds() > pl.col("deadline") * 1e6
+    return tuple(_build(row, spec) for row in judged.filter(is_overdue).iter_rows(named=True))
+
+
+def _give_all(names: list[str], deadlines: pl.DataFrame, given: timedelta) -> pl.DataFrame:
+    """Give the metrics of which no pause is known the deadline that a person set."""
+    known = pl.DataFrame({"metric_name": names}, schema={"metric_name": pl.String}).join(deadlines, on="metric_name", how="left")
+    return known.with_columns(pl.col("deadline").fill_null(given.total_seconds()))
+
+
+def _build(row: Mapping[str, Any], spec: AlertSpec) -> Candidate:
+    deadline = timedelta(seconds=row["deadline"])
+    last = row["last_point"].astimezone(UTC)
+    usual = "" if row["longest"] is None or spec.freshness_max_age else f" (usual pauses: up to {_say(row['longest'])})"
+    return Candidate(
+        metric_name=row["metric_name"],
+        kind=FRESHNESS,
+        metric_timestamp=last,
+        metric_value=None,
+        expected_low=None,
+        expected_high=None,
+        anomaly_score=None,
+        surprise=None,
+        reason=f"no row since {render_time(last)}; the next one was due by {render_time((last + deadline).replace(microsecond=0))}{usual}",
+        max_age=deadline + find_max_age(spec.alert_max_age, row["usual"]),
+        snooze_from=last - _QUIET * deadline,
+        snooze_until=last + _QUIET * deadline,
+    )
+
+
+def _say(seconds: float) -> str:
+    return render_duration(timedelta(seconds=seconds))

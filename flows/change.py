@@ -1,0 +1,42 @@
+"""Find the metrics whose level changed, once per change, and record what is worth an alert."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prefect import flow
+
+from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from tasks.change import judge_changes, read_recent, write_changes
+from tasks.warehouse import prepare_tables
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+
+def change_stage(run: Run) -> Outcome:
+    """Read the recent rows, look for changes of level, record them."""
+    if run.spec.is_disabled("change"):
+        return skipped("change")
+    prepare_tables(run.warehouse, run.spec.common.table_key)
+    series = read_recent(run.library)
+    recorded = write_changes(run.library, judge_changes(run.library, series))
+    counts = {
+        "alerts": recorded.opened,
+        "snoozed": recorded.snoozed,
+        "late": recorded.late,
+        "corrected": recorded.corrected,
+    }
+    return finish(run, Outcome("change", counts))
+
+
+@flow(name="change", flow_run_name="change {batch}")
+def change(
+    batch: str,
+    as_of: datetime | None = None,
+    settings: dict[str, str] | None = None,
+    metrics: str | None = None,
+) -> State[None]:
+    """Find the metrics whose level changed."""
+    return completed(change_stage(open_run(Request(batch, as_of, settings or {}, metrics=metrics))))

@@ -1,0 +1,78 @@
+"""Freshness of a batch: read how old its newest rows are and how far apart rows were, record what is overdue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from anomflow.conform import conform_times
+from anomflow.coverage import find_patience
+from anomflow.decisions.candidate import FRESHNESS, Judgements
+from anomflow.decisions.freshness import MEMORY, Patience, find_overdue, find_suspects
+from anomflow.frames import ALERTS
+from anomflow.ingestion import POINT
+from anomflow.ledger.alerts import Recorded, record_judgements
+from anomflow.sql import build_query, check_columns
+from tasks.effects import effect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anomflow.protocols import Session
+    from anomflow.spec import Job
+    from anomflow.sql import Query
+    from tasks.history import Library
+
+RETRIES = 3
+
+
+@effect("judge freshness", retries=RETRIES)
+def judge_freshness(library: Library) -> Recorded:
+    """Record an alert for each metric whose newest row is older than expected, once for each outage."""
+    spec = library.batch.spec
+    if spec.alert.disable_freshness:
+        return Recorded()
+    patience = find_arrival(library)
+    with library.warehouse.reading() as session:
+        newest = _read_unknown(session, library)
+        suspects = find_suspects(newest, spec.alert, patience)
+        cadence = _read_cadence(session, library, suspects)
+    candidates = find_overdue(newest, cadence, spec.alert, patience)
+    if not candidates:
+        return Recorded()
+    judged = newest.clear().select("metric_name", pl.col("last_point").alias("metric_timestamp"))
+    judgements = Judgements(spec.name, FRESHNESS, library.as_of, judged.select(POINT), candidates, tags=spec.common.metric_tags)
+    with library.warehouse.writing() as session:
+        return record_judgements(session, spec.common.table_key, judgements)
+
+
+def find_arrival(library: Library) -> Patience:
+    """Return the time that judges and how long a row may take from its source into the table: two runs of the job that brings it."""
+    spec = library.batch.spec
+    job: Job = "alert" if spec.ingest.disable_ingest else "ingest"
+    waits = find_patience(spec, [job], library.as_of)
+    return Patience(library.as_of) if waits is None else Patience(library.as_of, waits)
+
+
+def _read_unknown(session: Session, library: Library) -> pl.DataFrame:
+    """Read the newest row of each metric, without those whose outage is recorded already."""
+    newest = _query(session, library, "freshness")
+    where = f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(FRESHNESS)}"
+    told = session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)
+    return newest.join(told, left_on=["metric_name", "last_point"], right_on=POINT, how="anti")
+
+
+def _read_cadence(session: Session, library: Library, names: Sequence[str]) -> pl.DataFrame:
+    cadence = _query(session, library, "cadence", metrics=names)
+    numbers = (pl.col(name).cast(pl.Float64) for name in ("week", "pauses", "total", "longest"))
+    return cadence.with_columns(pl.col("metric_name").cast(pl.String), *numbers)
+
+
+def _query(session: Session, library: Library, query: Query, **variables: object) -> pl.DataFrame:
+    window = {"since": library.as_of - MEMORY, "until": library.as_of}
+    frame = session.read(build_query(query, library.batch, session, {**window, **variables}))
+    check_columns(frame, query, library.batch.name)
+    if query == "freshness":
+        frame = conform_times(frame, "UTC", ["last_point"]).with_columns(pl.col("metric_name").cast(pl.String))
+    return frame

@@ -1,0 +1,43 @@
+/* How far apart a metric's rows were, from since to until (both inclusive), a row for each week back from its newest one: week 0 */
+/* ends with that row. A pause belongs to the week in which it ended. All lengths are in seconds. The weeks begin at the metric's own */
+/* last row, so that nothing of this moves while the metric is silent. */
+SELECT
+  metric_name,
+  week,
+  COUNT(pause) AS pauses,
+  SUM(pause) AS total,
+  MAX(pause) AS longest
+FROM (
+  SELECT
+    metric_name,
+    DATE_DIFF(SECOND, previous_timestamp, metric_timestamp) AS pause,
+    CAST(DATE_DIFF(SECOND, metric_timestamp, last_point) / 604800 AS Nullable(Int64)) AS week
+  FROM (
+    SELECT
+      metric_name,
+      metric_timestamp,
+      lag(metric_timestamp) OVER (PARTITION BY metric_name ORDER BY metric_timestamp) AS previous_timestamp,
+      MAX(metric_timestamp) OVER (PARTITION BY metric_name) AS last_point,
+      ROW_NUMBER() OVER (PARTITION BY metric_name ORDER BY metric_timestamp) AS place
+    FROM (
+      SELECT DISTINCT
+        metric_name,
+        metric_timestamp
+      FROM `metrics`
+      WHERE
+        metric_batch = 'sales'
+        AND metric_type = 'metric'
+        AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
+        AND metric_timestamp <= toDateTime64('2024-01-01 05:00:00.000000', 6, 'UTC')
+        AND metric_name IN ('a''; drop table x; --', 'b')
+    ) AS points
+  ) AS neighbours
+  WHERE
+    place > 1
+) AS pauses
+GROUP BY
+  metric_name,
+  week
+ORDER BY
+  metric_name,
+  week

@@ -1,0 +1,26 @@
+/* The rows in which changes of level are looked for: each metric's newest max_n timestamps from since to until (both inclusive), */
+/* oldest first; rows that share a timestamp from old to new. */
+SELECT
+  metric_name,
+  metric_timestamp,
+  metric_value
+FROM (
+  SELECT
+    metric_name,
+    metric_timestamp,
+    metric_value,
+    rowid AS row_order,
+    DENSE_RANK() OVER (PARTITION BY metric_name ORDER BY metric_timestamp DESC) AS recency
+  FROM "metrics"
+  WHERE
+    metric_batch = 'sales'
+    AND metric_type = 'metric'
+    AND metric_timestamp >= '2024-01-01 01:00:00.000000'
+    AND metric_timestamp <= '2024-01-01 05:00:00.000000'
+) AS observations
+WHERE
+  recency <= 2
+ORDER BY
+  metric_name NULLS LAST,
+  metric_timestamp NULLS LAST,
+  row_order NULLS LAST
