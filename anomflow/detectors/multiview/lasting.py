@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 STATE_COUNT: Final = len(STATE_WEIGHTS)
 VOL_ROWS: Final = (12, 150)
 VOL_FAST_ROWS: Final = (6, 60)
-HELD: Final = 0.2
-HOLD_SECONDS: Final = 40_000.0
+HELD: Final = 0.25
+HOLD_SECONDS: Final = 60_000.0
 
 
 @njit(nogil=True)

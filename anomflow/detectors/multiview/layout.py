@@ -95,16 +95,17 @@ class Sizes(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A level whose past is compared with its present, the newest ``gap`` rows left out.
+    """A level whose past of ``rows`` rows is compared with its present, the newest ``gap`` rows left out.
 
-    ``ordered`` holds the past in ascending order, ``count`` (one entry) how much of it is there; an empty one is not
+    ``ordered`` holds the past in ascending order, ``filled`` (one entry) how much of it is there; an empty one is not
     kept, since few rows are to be judged.
     """
 
     values: NDArray[np.float64]
     gap: int
+    rows: int
     ordered: NDArray[np.float64]
-    count: NDArray[np.int64]
+    filled: NDArray[np.int64]
 
 
 class Course(NamedTuple):
@@ -136,6 +137,7 @@ class Work(NamedTuple):
     scaled: NDArray[np.float64]
     hourly: Level
     level: Level
+    recent: Level
     lag_mean: NDArray[np.float64]
     season_mean: NDArray[np.float64]
     steps: NDArray[np.float64]

@@ -13,7 +13,6 @@ from anomflow.detectors.multiview.layout import Level
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVEL_ROWS: Final = 10_000
 NEIGHBOURS: Final = 3
 FAR: Final = 1e300
 SCAN: Final = 16
@@ -62,17 +61,18 @@ def trailing_mean(values: NDArray[np.float64], lag: int, rows: int) -> NDArray[n
 
 
 @njit(nogil=True)
-def build_level(values: NDArray[np.float64], gap: int, first: int) -> Level:
-    """Return a level as it stands before row ``first``, which is the next one to be judged."""
+def build_level(values: NDArray[np.float64], past_rows: tuple[int, int], first: int) -> Level:
+    """Return a level as it stands before row ``first``, the next one to be judged; ``past_rows`` are those left out and looked at."""
+    gap, rows = past_rows
     count = np.zeros(1, np.int64)
     if len(values) - first < FEW:
-        return Level(values, gap, np.empty(0), count)
-    ordered = np.empty(LEVEL_ROWS)
+        return Level(values, gap, rows, np.empty(0), count)
+    ordered = np.empty(rows)
     end = max(0, first - gap)
-    past = np.sort(values[max(0, end - LEVEL_ROWS) : end])
+    past = np.sort(values[max(0, end - rows) : end])
     ordered[: len(past)] = past
     count[0] = len(past)
-    return Level(values, gap, ordered, count)
+    return Level(values, gap, rows, ordered, count)
 
 
 @njit(nogil=True)
@@ -94,15 +94,15 @@ def slide(level: Level, i: int) -> NDArray[np.float64]:
     if newest < 0:
         return level.ordered[:0]
     entering = level.values[newest]
-    count = level.count[0]
-    if count == LEVEL_ROWS:
-        exchange(level.ordered, level.values[newest - LEVEL_ROWS], entering)
+    count = level.filled[0]
+    if count == level.rows:
+        exchange(level.ordered, level.values[newest - level.rows], entering)
         return level.ordered
     place = np.searchsorted(level.ordered[:count], entering)
     for j in range(count, place, -1):
         level.ordered[j] = level.ordered[j - 1]
     level.ordered[place] = entering
-    level.count[0] = count + 1
+    level.filled[0] = count + 1
     return level.ordered[: count + 1]
 
 
@@ -132,7 +132,7 @@ def level_score(level: Level, i: int, start: int, scratch: NDArray[np.float64]) 
             return math.nan
         return float(three_around(ordered, now).sum() / NEIGHBOURS)
     end = max(0, i - level.gap + 1)
-    past = level.values[max(0, end - LEVEL_ROWS) : end]
+    past = level.values[max(0, end - level.rows) : end]
     if len(past) < max(start, NEIGHBOURS):
         return math.nan
     distances = scratch[: len(past)]

@@ -40,6 +40,8 @@ FINE_SEASON: Final = 96
 COARSE_SEASON: Final = 24
 SHORT_SEASON: Final = 12
 MOTION_ROWS: Final = 12
+LEVEL_ROWS: Final = 10_000
+SHIFT_ROWS: Final = 160
 
 
 @njit(nogil=True)
@@ -150,8 +152,9 @@ def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], learne
     lag_mean = trailing_mean(scaled, 1, 5)
     return Work(
         scaled=scaled,
-        hourly=build_level(trailing_mean(scaled, 0, sizes.hour), sizes.hour, first),
-        level=build_level(scaled, sizes.season_gap, first),
+        hourly=build_level(trailing_mean(scaled, 0, sizes.hour), (sizes.hour, LEVEL_ROWS), first),
+        level=build_level(scaled, (sizes.season_gap, LEVEL_ROWS), first),
+        recent=build_level(scaled, (sizes.shift_rows, SHIFT_ROWS), first),
         lag_mean=lag_mean,
         season_mean=lag_mean if sizes.shape == 6 else trailing_mean(scaled, 1, sizes.shape - 1),  # noqa: PLR2004 - the lags of lag_mean
         steps=steps,

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numba import njit
 
-from anomflow.detectors.multiview.layout import LEVEL12, RANGE, SHAPE6, SHIFT, Learned, Work
-from anomflow.detectors.multiview.nearest import NEIGHBOURS, level_score, three_nearest
+from anomflow.detectors.multiview.layout import LEVEL12, RANGE, SHAPE6, SHIFT, Learned, Level, Work
+from anomflow.detectors.multiview.nearest import NEIGHBOURS, level_score, slide, three_nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHAPE_ROWS: Final = 2_000
 SHAPE_LAGS: Final = 6
-SHIFT_PAST: Final = 160
 
 
 @njit(nogil=True)
@@ -35,14 +34,43 @@ def range_score(value: float, highest: float, lowest: float) -> float:
 
 
 @njit(nogil=True)
-def shift_score(scaled: NDArray[np.float64], i: int, rows: int, least: int) -> float:
+def middle_of(ordered: NDArray[np.float64]) -> float:
+    """Return the median of ascending values."""
+    half = len(ordered) // 2
+    return float(ordered[half]) if len(ordered) % 2 == 1 else float((ordered[half - 1] + ordered[half]) / 2)
+
+
+@njit(nogil=True)
+def spread_of(ordered: NDArray[np.float64], middle: float) -> float:
+    """Return the median of the distances of ascending values from their median, by a walk from there to both sides."""
+    above = np.searchsorted(ordered, middle)
+    below = above - 1
+    last = 0.0
+    distance = 0.0
+    for _ in range(len(ordered) // 2 + 1):
+        last = distance
+        if below >= 0 and (above >= len(ordered) or middle - ordered[below] <= ordered[above] - middle):
+            distance = middle - ordered[below]
+            below -= 1
+        else:
+            distance = ordered[above] - middle
+            above += 1
+    return distance if len(ordered) % 2 == 1 else (last + distance) / 2
+
+
+@njit(nogil=True)
+def shift_score(recent: Level, i: int, least: int) -> float:
     """Return how far the median of the newest rows lies from the median of those before, in units of their MAD."""
+    rows = recent.gap
+    kept = len(recent.ordered) > 0
+    ordered = slide(recent, i) if kept else recent.ordered
     if i < rows + least:
         return math.nan
-    past = scaled[max(0, i - rows + 1 - SHIFT_PAST) : i - rows + 1]
-    middle = np.median(past)
-    spread = np.median(np.abs(past - middle)) * 1.4826
-    return float(abs(np.median(scaled[i - rows + 1 : i + 1]) - middle) / (spread + 0.1))
+    if not kept:
+        ordered = np.sort(recent.values[max(0, i - rows + 1 - recent.rows) : i - rows + 1])
+    middle = middle_of(ordered)
+    spread = spread_of(ordered, middle) * 1.4826
+    return float(abs(np.median(recent.values[i - rows + 1 : i + 1]) - middle) / (spread + 0.1))
 
 
 @njit(nogil=True)
@@ -76,7 +104,7 @@ def look(work: Work, i: int, learned: Learned, raw: NDArray[np.float64]) -> None
         if i >= sizes.start:
             raw[RANGE] = range_score(value, head.highest, head.lowest)
         raw[LEVEL12] = level_score(work.hourly, i, sizes.start, work.scratch)
-        raw[SHIFT] = shift_score(work.scaled, i, sizes.shift_rows, sizes.shift_least)
+        raw[SHIFT] = shift_score(work.recent, i, sizes.shift_least)
     head.highest = max(head.highest, value)
     head.lowest = min(head.lowest, value)
     if not sizes.small:
