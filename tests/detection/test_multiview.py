@@ -178,6 +178,6 @@ def test_what_holds_the_state_up_is_forgotten_in_a_gap(detector: Detector) -> No
     values[1990:2000] += 30
     seconds, later = times(3000), times(3000)
     later[2000:] += 30 * 86_400
-    held, forgotten = (detector.advance(None, rows, values)[1].memory["head"]["hold"][0] for rows in (seconds[:2001], later[:2001]))
+    held, forgotten = (detector.advance(None, rows[:2001], values[:2001])[1].memory["head"]["hold"][0] for rows in (seconds, later))
     assert held > 1.5
     assert forgotten < held

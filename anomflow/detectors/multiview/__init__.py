@@ -58,6 +58,8 @@ class MultiView:
             if len(seconds) == 0:
                 raise ValueError("a metric without rows has no state; give at least one row")
             state = _build_empty(float(seconds[0]))
+        if len(seconds) != len(values):
+            raise ValueError(f"{len(seconds)} times and {len(values)} values; give one value for each time")
         _check_order(state, seconds)
         all_seconds, all_values = np.concatenate([state.seconds, seconds]), np.concatenate([state.values, values])
         head, memory = state.memory["head"].copy(), _unpack(state, len(seconds))
