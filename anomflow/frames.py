@@ -108,6 +108,7 @@ SCORES: Final[dict[str, pl.DataType]] = {
     "metric_timestamp": UTC,
     "metric_value": pl.Float64(),
     "anomaly": pl.Float64(),
+    "state": pl.Float64(),
     "anomaly_score": pl.Float64(),
     "surprise": pl.Float64(),
     "threshold": pl.Float64(),

@@ -112,6 +112,7 @@ def score_rows(scores: pl.DataFrame, batch: str, version: str, decimals: int) ->
     facts = pl.struct(
         pl.col("metric_value").alias("value"),
         pl.col("anomaly").alias("A"),
+        pl.col("state").alias("S"),
         "surprise",
         "expected",
         "expected_low",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,11 +28,15 @@ _JOINED: Final = ("seconds", "values", "anomaly", "cold", "snooze_from", "snooze
 
 @dataclass(frozen=True)
 class ScoringSpec:
-    """How to score: rows that a snooze spans on either side, rows of the trailing mean (0 or 1: off), rows needed for the first score."""
+    """How to score: rows that a snooze spans on either side, rows of the trailing mean (0 or 1: off), rows needed for the first score.
+
+    ``wanted`` holds, by metric, the times (epoch seconds) of the rows to tell of; None: all that are judged.
+    """
 
     snooze_n: int = 10
     smooth_n: int = 0
     min_n: int = 20
+    wanted: Mapping[str, Floats] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ def score_series(model: FittedModel | None, fresh: SeriesBatch, full: SeriesBatc
     failed: dict[str, str] = {}
     for name, (state, seconds, values) in sorted(_select(states, fresh, full).items()):
         try:
-            judged[name] = _judge(detector, state, (seconds, values), spec)
+            judged[name] = _pick(_judge(detector, state, (seconds, values), spec), name, spec)
         except Exception as error:  # noqa: BLE001 - one bad metric is one bad metric, whatever a detector raises
             failed[name] = f"{type(error).__name__}: {error}"
     unknown = tuple(sorted({*fresh.names, *full.names} - set(states)))
@@ -98,6 +102,14 @@ def _judge(detector: Detector, state: State | None, rows: tuple[Floats, Floats],
     snooze_from, snooze_until = _snooze_windows(_NONE if state is None else state.seconds, seconds, spec.snooze_n)
     cold = (before + np.arange(len(seconds)) < spec.min_n) | np.isnan(anomaly)
     return _Judged(seconds, values, replay, anomaly, cold, snooze_from, snooze_until)
+
+
+def _pick(judged: _Judged, name: str, spec: ScoringSpec) -> _Judged:
+    """Keep the wanted rows only, right away: a first scoring replays thousands of rows of each metric for a few."""
+    if spec.wanted is None:
+        return judged
+    rows = np.isin(judged.seconds, spec.wanted.get(name, _NONE))
+    return _Judged(replay=judged.replay.pick(rows), **{part: getattr(judged, part)[rows] for part in _JOINED})
 
 
 def smooth(earlier: Floats, anomalies: Floats, rows: int) -> Floats:
@@ -136,6 +148,7 @@ def _assemble(detector: Detector, judged: Mapping[str, _Judged]) -> pl.DataFrame
     metric = np.repeat(np.arange(len(parts)), [len(part.seconds) for part in parts])
     said = {
         "anomaly": anomaly,
+        "state": replay.state,
         "anomaly_score": anomaly_score(anomaly),
         "surprise": surprise(anomaly),
         "expected": replay.expected,

@@ -159,6 +159,12 @@ _AGGREGATES: Final[dict[str, Callable[[Floats, NDArray[np.int64]], Floats]]] = {
 }
 
 
+def build_times(points: pl.DataFrame) -> dict[str, Floats]:
+    """Return the times of points (``metric_name``, ``metric_timestamp`` in UTC) as those of a series (epoch seconds), by metric."""
+    rows = points.select(name="metric_name", time=pl.col("metric_timestamp").cast(UTC), value=0.0).sort("name", "time")
+    return {name: seconds for name, seconds, _ in _pack(rows)}
+
+
 def _pack(rows: pl.DataFrame) -> SeriesBatch:
     runs = rows["name"].rle().struct.unnest()
     return SeriesBatch(

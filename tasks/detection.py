@@ -13,7 +13,7 @@ from anomflow.decisions.names import matches
 from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
-from anomflow.series import SeriesBatch, metric_shard, select_series
+from anomflow.series import Floats, SeriesBatch, metric_shard, select_series
 from tasks.effects import effect
 
 if TYPE_CHECKING:
@@ -65,18 +65,22 @@ def _sum_up(models: Mapping[int, FittedModel], reports: list[FitReport]) -> Fitt
 
 @dataclass(frozen=True, eq=False)
 class ToScore:
-    """Metrics to replay from their states (``fresh``) and from scratch (``full``)."""
+    """Metrics to replay from their states (``fresh``) and from scratch (``full``).
+
+    ``wanted`` holds the times (epoch seconds) of the rows to tell of, by metric.
+    """
 
     models: Mapping[int, FittedModel]
     fresh: SeriesBatch
     full: SeriesBatch
+    wanted: Mapping[str, Floats]
 
 
 @effect("score")
 def score_shards(work: ToScore, spec: BatchSpec) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Score every row of the given series; return SCORES and the metrics that failed, with the reason."""
+    """Score the wanted rows of the given series; return SCORES and the metrics that failed, with the reason."""
     shards = len(work.models)
-    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n)
+    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n, work.wanted)
     frames: list[pl.DataFrame] = []
     failures: dict[str, str] = {}
     for shard, model in work.models.items():

@@ -15,7 +15,7 @@ from anomflow.decisions.names import matches
 from anomflow.decisions.newest import find_newest
 from anomflow.ingestion import POINT
 from anomflow.judging import BEFORE_START, Plan, build_plan, fill_scores, limit_first, null_scores, score_rows
-from anomflow.series import SeriesBatch, build_series
+from anomflow.series import SeriesBatch, build_series, build_times
 from tasks.detection import ToScore, is_trained, score_shards
 from tasks.history import read_history, read_scored_names
 
@@ -93,10 +93,9 @@ def _score(library: Library, pinned: Pinned, planned: Planned) -> tuple[pl.DataF
         return build_series(chosen, *pinned.features, library.as_of)
 
     history = read_history(library, sorted(plan.full)) if plan.full else planned.rows.clear()
-    work = ToScore(pinned.models, fresh=build(planned.rows, plan.fresh), full=build(history, plan.full))
-    scores, failures = score_shards(work, spec)
-    awaited = scores.join(plan.to_score.select(POINT), on=POINT, how="semi")
-    return pl.concat([fill_scores(awaited), *nulls]), failures
+    wanted = build_times(plan.to_score)
+    scores, failures = score_shards(ToScore(pinned.models, build(planned.rows, plan.fresh), build(history, plan.full), wanted), spec)
+    return pl.concat([fill_scores(scores), *nulls]), failures
 
 
 def _judge(library: Library, scores: pl.DataFrame) -> tuple[pl.DataFrame, list[Judgements]]:

@@ -105,13 +105,16 @@ def test_frames_are_filled_to_the_columns_of_scores():
 
 
 def test_a_score_row_says_which_value_was_judged_and_how():
-    judged = fill_scores(points(("a\n'", 0, 7.0)).with_columns(anomaly=pl.lit(2.0), anomaly_score=pl.lit(0.80004), surprise=pl.lit(3.5)))
+    judged = fill_scores(
+        points(("a\n'", 0, 7.0)).with_columns(anomaly=pl.lit(2.0), state=pl.lit(1.25), anomaly_score=pl.lit(0.80004), surprise=pl.lit(3.5))
+    )
     rows = score_rows(judged, "shop", "v1", 4)
     assert rows.schema == pl.Schema(OBSERVATIONS.columns)
     row = rows.row(0, named=True)
     assert (row["metric_type"], row["metric_value"], row["metric_name"]) == ("score", 0.8, "a\n'")
     facts = json.loads(row["metadata"])
-    assert (facts["value"], facts["A"], facts["surprise"], facts["model"], facts["reason"]) == (7.0, 2.0, 3.5, "v1", None)
+    assert (facts["value"], facts["A"], facts["S"], facts["surprise"]) == (7.0, 2.0, 1.25, 3.5)
+    assert (facts["model"], facts["reason"]) == ("v1", None)
 
 
 def test_what_is_written_needs_no_second_judgement():

@@ -57,12 +57,14 @@ class State:
 class Replay:
     """What a detector says about rows, an entry each; NaN where it says nothing yet.
 
-    ``anomaly`` is A; the expected value and its band are in the metric's units; ``flat_rows`` is the length of a run of
-    identical values where it first becomes unusual, else 0; ``residual`` is the forecast's error in units of the scale;
-    ``surprises`` has a column for each view.
+    ``anomaly`` is A, which rises when something begins; ``state`` is S, which stays high while it lasts. The expected
+    value and its band are in the metric's units; ``flat_rows`` is the length of a run of identical values where it first
+    becomes unusual, else 0; ``residual`` is the forecast's error in units of the scale; ``surprises`` has a column for
+    each view of A.
     """
 
     anomaly: Floats
+    state: Floats
     expected: Floats
     expected_low: Floats
     expected_high: Floats
@@ -70,6 +72,10 @@ class Replay:
     flat_rows: NDArray[np.int64]
     residual: Floats
     surprises: Floats
+
+    def pick(self, rows: NDArray[np.bool_]) -> Replay:
+        """Return the entries of some rows."""
+        return Replay(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
     def join(cls, replays: Sequence[Replay]) -> Replay:

@@ -161,3 +161,23 @@ def test_a_score_is_lowered_unless_it_is_the_highest_of_the_last_thirty_rows(det
     highest = np.array([undamped[max(0, i - 30) : i].max() for i in range(100, 1000)])
     expected = np.where(undamped[100:] > highest, 1.0, 0.85) * undamped[100:]
     assert anomaly[100:] == pytest.approx(expected)
+
+
+def test_the_state_of_an_incident_outlasts_its_first_rows(detector: Detector) -> None:
+    values = noise(3000)
+    values[2000:2100] *= 6
+    replay, _ = detector.advance(None, times(3000), values)
+    assert np.isnan(replay.state[:20]).all()
+    assert replay.state[2020:2100].min() > 1.5
+    assert np.median(replay.state[2020:2100]) > np.median(replay.anomaly[2020:2100])
+    assert np.median(replay.state[1000:2000]) < 1
+
+
+def test_what_holds_the_state_up_is_forgotten_in_a_gap(detector: Detector) -> None:
+    values = noise(3000)
+    values[1990:2000] += 30
+    seconds, later = times(3000), times(3000)
+    later[2000:] += 30 * 86_400
+    held, forgotten = (detector.advance(None, rows[:2001], values[:2001])[1].memory["head"]["hold"][0] for rows in (seconds, later))
+    assert held > 1.5
+    assert forgotten < held

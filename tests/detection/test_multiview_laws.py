@@ -132,6 +132,12 @@ def test_rows_that_do_not_follow_the_state_are_refused(five_minutes: Any, rows: 
         DETECTOR.advance(state, five_minutes.seconds[rows], five_minutes.values[rows])
 
 
+@pytest.mark.parametrize("values", [0, 4, 6])
+def test_times_and_values_of_different_lengths_are_refused(values: int) -> None:
+    with pytest.raises(ValueError, match="one value for each time"):
+        DETECTOR.advance(None, np.arange(5.0), np.zeros(values))
+
+
 def test_a_metric_without_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         DETECTOR.advance(None, np.empty(0), np.empty(0))

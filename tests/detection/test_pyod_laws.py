@@ -123,6 +123,19 @@ def test_few_rows_get_no_score() -> None:
     assert np.flatnonzero(np.isfinite(replay.anomaly))[0] == 24 + 14
 
 
+def test_the_state_is_the_anomaly_before_damping_held_up_for_hours(make: Any) -> None:
+    series = make(400, 3600.0)
+    replay, last = detector_of("KNN").advance(None, series.seconds, series.values)
+    known = np.isfinite(replay.anomaly)
+    before, peaks = last.memory["undamped"][known], [0.0]
+    for score in before:
+        peaks.append(max(score, peaks[-1] * np.exp(-3600 / 60_000)))
+
+    assert known.sum() > 300
+    assert np.array_equal(np.isfinite(replay.state), known)
+    assert replay.state[known] == pytest.approx(0.75 * before + 0.25 * np.array(peaks[1:]))
+
+
 def test_a_flat_line_is_seen_as_by_the_default_detector(make: Any) -> None:
     series = make(500, 3600.0)
     values = series.values.copy()

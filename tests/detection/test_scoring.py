@@ -70,7 +70,7 @@ def test_each_scale_of_a_score_follows_from_a(make: Any) -> None:
 @pytest.mark.parametrize(("min_n", "cold"), [(2, 20), (20, 20), (35, 35), (100, 60)])
 def test_rows_before_enough_are_cold_and_have_no_numbers(make: Any, min_n: int, cold: int) -> None:
     scores = score_series(None, NOTHING, batch(m=make(60, 300.0)), ScoringSpec(min_n=min_n)).scores
-    said = ["anomaly", "anomaly_score", "surprise", "expected", "expected_low", "expected_high", "explanation"]
+    said = ["anomaly", "state", "anomaly_score", "surprise", "expected", "expected_low", "expected_high", "explanation"]
     assert scores["reason"].to_list() == ["cold_start"] * cold + [None] * (60 - cold)
     assert scores[:cold].select(pl.col(said).null_count()).row(0) == (cold,) * len(said)
     assert scores["anomaly"][cold:].null_count() == 0
@@ -82,6 +82,36 @@ def test_a_state_of_few_rows_knows_how_many_are_missing(make: Any) -> None:
     model, _ = fit_model(None, batch(m=series[:25]), FIT)
     scores = score_series(model, batch(m=series), NOTHING, ScoringSpec(min_n=40)).scores
     assert scores["reason"].to_list() == ["cold_start"] * 15 + [None] * 20
+
+
+def test_only_the_wanted_rows_are_told_of_and_they_say_what_they_say_among_all(make: Any) -> None:
+    one, two, three = make(900, 300.0, 1), make(300, 3600.0, 2), make(100, 300.0, 3)
+    metrics = batch(one=one, three=three, two=two)
+    every = score_series(None, NOTHING, metrics, ScoringSpec(snooze_n=5, smooth_n=3))
+    asked = {"one": one.seconds[[899, 3, 600]], "two": two.seconds[-4:], "unknown": one.seconds}
+    some = score_series(None, NOTHING, metrics, ScoringSpec(snooze_n=5, smooth_n=3, wanted=asked))
+    times = {name: set(to_timestamps(seconds)) for name, seconds in asked.items()}
+    wanted = [time in times.get(name, ()) for name, time in every.scores.select("metric_name", "metric_timestamp").rows()]
+    assert_frame_equal(some.scores, every.scores.filter(pl.Series(wanted)), check_exact=True)
+    assert some.scores.height == 7
+    assert some.unknown == every.unknown == ("one", "three", "two")
+
+
+def test_a_run_that_wants_nothing_gets_an_empty_frame_of_scores(make: Any) -> None:
+    scores = score_series(None, NOTHING, batch(m=make(60, 300.0)), ScoringSpec(wanted={})).scores
+    assert dict(scores.schema) == SCORES
+    assert scores.is_empty()
+
+
+def test_the_state_stays_high_while_an_incident_lasts_and_the_anomaly_does_not(make: Any) -> None:
+    series = make(3000, 300.0)
+    values = series.values.copy()
+    values[2100:2160] += 12 * np.where(np.arange(60) % 2, 1, -1)
+    scores = score_series(None, NOTHING, batch(m=type(series)(series.seconds, values)), ScoringSpec()).scores
+    state, anomaly = scores["state"].to_numpy(), scores["anomaly"].to_numpy()
+    assert state[2110:2160].min() > 1.5
+    assert np.median(state[2110:2160]) > np.median(anomaly[2110:2160])
+    assert np.median(state[1000:1900]) < 1
 
 
 def test_snooze_windows_are_the_times_of_the_rows_before_and_after(make: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomflow.series import SeriesBatch, bucket_starts, build_series, metric_shard, to_timestamps
+from anomflow.series import SeriesBatch, bucket_starts, build_series, build_times, metric_shard, to_timestamps
 from anomflow.spec import FeatureSpec
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -43,6 +43,13 @@ def test_unordered_rows_are_sorted_by_name_and_time() -> None:
 def test_the_last_of_rows_with_the_same_time_counts_even_if_it_is_no_number() -> None:
     found = build_series(observe(("a", at(0), 1.0), ("a", at(1), 5.0), ("a", at(0), 2.0), ("a", at(1), math.nan)), RAW, "UTC", LATER)
     assert rows_of(found) == {"a": [(at(0), 2.0)]}
+
+
+def test_times_of_points_are_those_of_the_series_whatever_their_values() -> None:
+    points = observe(("b", at(2), None), ("a", at(5), 2.0), ("a", START + timedelta(microseconds=333_333), 1.0))
+    series = build_series(points.with_columns(metric_value=1.0), RAW, "UTC", LATER)
+    assert {name: seconds.tolist() for name, seconds in build_times(points).items()} == {name: s.tolist() for name, s, _ in series}
+    assert build_times(points.clear()) == {}
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])

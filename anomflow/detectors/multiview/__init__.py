@@ -2,8 +2,8 @@
 
 A view (range, level, shift, forecast, season, shape) gives a row a raw score from rows at or before it. The score's
 *surprise* is minus log10 of its tail probability among the scores that the view gave the same metric before, while they
-were new. A, the weighted quadratic mean of the surprises, rises when something begins. Everything is causal, and a
-replay gives the same bits in one piece, in pieces, and row by row.
+were new. A, the weighted quadratic mean of the surprises of some, rises when something begins; S, that of others, stays high
+while it lasts. Everything is causal, and a replay gives the same bits in one piece, in pieces, and row by row.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class MultiView:
             if len(seconds) == 0:
                 raise ValueError("a metric without rows has no state; give at least one row")
             state = _build_empty(float(seconds[0]))
+        if len(seconds) != len(values):
+            raise ValueError(f"{len(seconds)} times and {len(values)} values; give one value for each time")
         _check_order(state, seconds)
         all_seconds, all_values = np.concatenate([state.seconds, seconds]), np.concatenate([state.values, values])
         head, memory = state.memory["head"].copy(), _unpack(state, len(seconds))
@@ -113,6 +115,7 @@ def _build_output(state: State, rows: int) -> Output:
     return Output(
         undamped=undamped,
         anomaly=np.full(rows, np.nan),
+        state=np.full(rows, np.nan),
         expected=np.full(rows, np.nan),
         expected_low=np.full(rows, np.nan),
         expected_high=np.full(rows, np.nan),
@@ -126,4 +129,6 @@ def _build_output(state: State, rows: int) -> Output:
 def _build_replay(output: Output) -> Replay:
     finite = np.isfinite(output.expected_low) & np.isfinite(output.expected_high)
     expected, low, high = (np.where(finite, part, np.nan) for part in (output.expected, output.expected_low, output.expected_high))
-    return Replay(output.anomaly, expected, low, high, output.step_seconds, output.flat_rows, output.residual, output.surprises)
+    return Replay(
+        output.anomaly, output.state, expected, low, high, output.step_seconds, output.flat_rows, output.residual, output.surprises
+    )

@@ -27,7 +27,14 @@ RANGE, LEVEL12, SHIFT, AR, SEASON_RESID, SEASON_SHAPE, SHAPE6 = range(7)
 WEIGHTS: Final = (2.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0)
 # One calibrator a view, and one more: residuals below the forecast are calibrated apart from those above.
 AR_BELOW: Final = 7
-CALIBRATORS: Final = 8
+
+# Views of the state score alone; those above take part in it with these weights.
+STATE_VIEWS: Final = ("level_ex", "season", "shape24", "shape6x8", "shape12x6", "vol", "vol_fast", "vol_season")
+LEVEL_EX, SEASON, SHAPE24, SHAPE6X8, SHAPE12X6, VOL, VOL_FAST, VOL_SEASON = range(8)
+STATE_WEIGHTS: Final = (2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+SHARED_WEIGHTS: Final = (0.0, 1.0, 0.0, 2.0, 1.0, 1.0, 1.0)
+FIRST_STATE: Final = 8  # their first calibrator
+CALIBRATORS: Final = 16
 
 LIMIT: Final = 1e6  # of a scaled value: keeps 1e308 from overflowing
 RAW_LIMIT: Final = 1e300  # of a raw value, for the same reason
@@ -54,6 +61,7 @@ HEAD: Final = np.dtype(
         ("updates", "<i8"),
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
+        ("hold", "<f8"),  # highest state score, decaying with time
         ("remembered", "<i8", (CALIBRATORS,)),
         ("block_open", "<i8", (CALIBRATORS,)),
         ("block_row", "<i8", (CALIBRATORS,)),
@@ -82,15 +90,59 @@ class Sizes(NamedTuple):
     calibrated: int
     tail: int
     damping: int
+    half_hour: int
+    season_gap: int
+
+
+class Level(NamedTuple):
+    """A level whose past of ``rows`` rows is compared with its present, the newest ``gap`` rows left out.
+
+    ``ordered`` holds the past in ascending order, ``filled`` (one entry) how much of it is there; an empty one is not
+    kept, since few rows are to be judged.
+    """
+
+    values: NDArray[np.float64]
+    gap: int
+    rows: int
+    ordered: NDArray[np.float64]
+    filled: NDArray[np.int64]
+
+
+class Course(NamedTuple):
+    """Rows that are compared by their last ``lags`` values at steps of ``lag`` rows; ``gap`` rows and one are left out.
+
+    Row ``i`` is entry ``i // stride`` of lane ``i % stride``: every ``stride``-th row lies side by side, as compared.
+    ``means`` are those of all lags but the newest.
+    """
+
+    lanes: NDArray[np.float64]
+    means: NDArray[np.float64]
+    lags: int
+    lag: int
+    gap: int
+
+
+class Courses(NamedTuple):
+    """The newest rows as courses, ``cut`` rows older than they left out."""
+
+    cut: int
+    fine: Course
+    half_hourly: Course
+    hourly: Course
 
 
 class Work(NamedTuple):
     """Rows under the scale of a stage, with the trailing means that views compare."""
 
     scaled: NDArray[np.float64]
-    hourly: NDArray[np.float64]
+    hourly: Level
+    level: Level
+    recent: Level
     lag_mean: NDArray[np.float64]
     season_mean: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    motion: NDArray[np.float64]
+    courses: Courses
     seconds: NDArray[np.float64]
     scratch: NDArray[np.float64]
 
@@ -117,6 +169,7 @@ class Output(NamedTuple):
 
     undamped: NDArray[np.float64]
     anomaly: NDArray[np.float64]
+    state: NDArray[np.float64]
     expected: NDArray[np.float64]
     expected_low: NDArray[np.float64]
     expected_high: NDArray[np.float64]

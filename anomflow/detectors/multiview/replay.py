@@ -12,14 +12,31 @@ from numba import njit
 
 from anomflow.detectors.multiview.calibrator import judge_score, remembered, rounded, upper_quantile
 from anomflow.detectors.multiview.forecast import forecast, learn
-from anomflow.detectors.multiview.layout import AR, AR_BELOW, SHAPE6, SHIFT, WEIGHTS, Head, Learned, Output, Rows, Sizes, Work
+from anomflow.detectors.multiview.lasting import STATE_COUNT, held, look_for_state, takes_part
+from anomflow.detectors.multiview.layout import (
+    AR,
+    AR_BELOW,
+    FIRST_STATE,
+    SHAPE6,
+    SHARED_WEIGHTS,
+    SHIFT,
+    STATE_WEIGHTS,
+    WEIGHTS,
+    Head,
+    Learned,
+    Output,
+    Rows,
+    Sizes,
+    Work,
+)
+from anomflow.detectors.multiview.seasons import look_at_season
 from anomflow.detectors.multiview.stages import build_sizes, build_work, next_stage, open_stage
 from anomflow.detectors.multiview.views import look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KERNELS: Final = ("calibrator", "forecast", "layout", "replay", "stages", "views")
+KERNELS: Final = ("calibrator", "courses", "forecast", "lasting", "layout", "nearest", "replay", "seasons", "stages", "views")
 VIEW_COUNT: Final = len(WEIGHTS)
 ONE_SIDE: Final = 0.301  # log10 of 2: the better of two sides
 START_UP: Final = 5.0
@@ -52,6 +69,22 @@ def combine(surprises: NDArray[np.float64], head: Head, sizes: Sizes) -> float:
 
 
 @njit(nogil=True)
+def combine_state(surprises: NDArray[np.float64], state: NDArray[np.float64], head: Head, sizes: Sizes) -> float:
+    """Return the weighted quadratic mean of the surprises of the views of the state score that exist; those it shares come first."""
+    total = 0.0
+    weight = 0.0
+    for view in range(VIEW_COUNT):
+        if exists(view, head, sizes):
+            total += SHARED_WEIGHTS[view] * surprises[view] * surprises[view]
+            weight += SHARED_WEIGHTS[view]
+    for view in range(STATE_COUNT):
+        if takes_part(view, head, sizes):
+            total += STATE_WEIGHTS[view] * state[view] * state[view]
+            weight += STATE_WEIGHTS[view]
+    return math.sqrt(total / weight)
+
+
+@njit(nogil=True)
 def judge_residual(residual: float, row: int, learned: Learned) -> float:
     """Return the surprise of a forecast's residual, each direction against its own past."""
     if math.isnan(residual):
@@ -63,18 +96,25 @@ def judge_residual(residual: float, row: int, learned: Learned) -> float:
 
 
 @njit(nogil=True)
-def judge_row(place: tuple[int, int], work: Work, learned: Learned, surprises: NDArray[np.float64]) -> float:
+def judge_row(place: tuple[int, int], work: Work, learned: Learned, said: tuple[NDArray[np.float64], NDArray[np.float64]]) -> float:
     """Fill in the surprise of each view and return the residual of the forecast.
 
-    ``place`` is the row's index in ``work`` and its count since the origin.
+    ``place`` is the row's index in ``work`` and its count since the origin; ``said`` are the surprises of the views of the
+    onset score and of those of the state score alone.
     """
     i, row = place
+    surprises, state = said
     head, order = learned.head, learned.sizes.order
     look(work, i, learned, surprises)
+    look_for_state(work, i, learned, state)
+    look_at_season(work, i, learned, said)
     for view in range(VIEW_COUNT):
         if view != AR:
             raw = surprises[view]
             surprises[view] = 0.0 if math.isnan(raw) else judge_score(learned, view, row, rounded(raw))
+    for view in range(STATE_COUNT):
+        raw = state[view]
+        state[view] = 0.0 if math.isnan(raw) else judge_score(learned, FIRST_STATE + view, row, rounded(raw))
     expected = forecast(head, work.scaled, i, order)
     residual = math.nan if math.isnan(expected) else work.scaled[i] - expected
     surprises[AR] = judge_residual(residual, row, learned)
@@ -126,11 +166,14 @@ def score_row(place: tuple[int, int, int], work: Work, learned: Learned, out: Ou
     i, row, k = place
     head, sizes = learned.head, learned.sizes
     write_expected(out, k, forecast(head, work.scaled, i, sizes.order), learned)
-    out.residual[k] = judge_row((i, row), work, learned, out.surprises[k])
+    state = np.empty(STATE_COUNT)
+    out.residual[k] = judge_row((i, row), work, learned, (out.surprises[k], state))
     j = len(out.undamped) - len(out.anomaly) + k
     out.undamped[j] = combine(out.surprises[k], head, sizes) * (row / (row + START_UP))
     out.anomaly[k] = damped(out.undamped, j, sizes.damping)
     out.step_seconds[k] = head.step
+    score = combine_state(out.surprises[k], state, head, sizes)
+    out.state[k], head.hold = held((score, head.hold), work.seconds[i] - work.seconds[i - 1])
 
 
 @njit(nogil=True)
@@ -143,11 +186,11 @@ def advance_within(rows: Rows, span: tuple[int, int, bool], heads: Any, memory: 
     if head.stage == 0:
         return
     learned = Learned(head, memory, build_sizes(head))
-    work = build_work(rows.values[:end], rows.seconds[:end], head, learned.sizes)
+    work = build_work(rows.values[:end], rows.seconds[:end], learned, 0 if opening else first)
     if opening:
-        scratch = np.empty(VIEW_COUNT)
+        said = np.empty(VIEW_COUNT), np.empty(STATE_COUNT)
         for i in range(first):
-            judge_row((i, i), work, learned, scratch)
+            judge_row((i, i), work, learned, said)
     for i in range(first, end):
         score_row((i, rows.base + i, i - rows.kept), work, learned, out)
 

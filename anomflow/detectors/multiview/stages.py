@@ -8,8 +8,24 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numba import njit
 
+from anomflow.detectors.multiview.courses import build_courses
 from anomflow.detectors.multiview.forecast import reset_forecast
-from anomflow.detectors.multiview.layout import AR_ORDER, CALIBRATORS, DAY, LIMIT, RAW_LIMIT, RECENT, RING, SMALL, STAGES, Head, Sizes, Work
+from anomflow.detectors.multiview.layout import (
+    AR_ORDER,
+    CALIBRATORS,
+    DAY,
+    LIMIT,
+    RAW_LIMIT,
+    RECENT,
+    RING,
+    SMALL,
+    STAGES,
+    Head,
+    Learned,
+    Sizes,
+    Work,
+)
+from anomflow.detectors.multiview.nearest import build_level, trailing_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +39,9 @@ DAMPING_ROWS: Final = 30
 FINE_SEASON: Final = 96
 COARSE_SEASON: Final = 24
 SHORT_SEASON: Final = 12
+MOTION_ROWS: Final = 12
+LEVEL_ROWS: Final = 10_000
+SHIFT_ROWS: Final = 160
 
 
 @njit(nogil=True)
@@ -118,26 +137,29 @@ def build_sizes(head: Head) -> Sizes:
         calibrated=14 if small else 50,
         tail=7 if small else 20,
         damping=int(min(max(DAMPING_ROWS, DAMPING_SECONDS / head.step), RECENT)),
+        half_hour=int(min(max(np.rint(HOUR / 2 / head.step), 1.0), 3.0 if small else 60.0)),
+        season_gap=min(int(min(max(season // 4, 3.0), 72.0)) if season > 0 else 10, 5 if small else 72),
     )
 
 
 @njit(nogil=True)
-def trailing_mean(values: NDArray[np.float64], lag: int, rows: int) -> NDArray[np.float64]:
-    """Return the mean of ``rows`` values that end ``lag`` rows before each, summed from new to old; fewer at the beginning."""
-    count = len(values)
-    means = np.zeros(count)
-    for back in range(lag, min(lag + rows, count)):
-        for i in range(back, count):
-            means[i] += values[i - back]
-    for i in range(lag, count):
-        means[i] /= min(i - lag + 1, rows)
-    return means
-
-
-@njit(nogil=True)
-def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], head: Head, sizes: Sizes) -> Work:
-    """Return rows under the scale of a stage."""
+def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], learned: Learned, first: int) -> Work:
+    """Return rows under the scale of a stage; those from ``first`` on are to be judged."""
+    head, sizes = learned.head, learned.sizes
     scaled = np.minimum(np.maximum((bounded(values) - head.center) / head.scale, -LIMIT), LIMIT)
+    steps = np.zeros(len(scaled))
+    steps[1:] = np.abs(np.diff(scaled))
     lag_mean = trailing_mean(scaled, 1, 5)
-    season_mean = lag_mean if sizes.shape == 6 else trailing_mean(scaled, 1, sizes.shape - 1)  # noqa: PLR2004 - the lags of lag_mean
-    return Work(scaled, trailing_mean(scaled, 0, sizes.hour), lag_mean, season_mean, seconds, np.empty(len(scaled)))
+    return Work(
+        scaled=scaled,
+        hourly=build_level(trailing_mean(scaled, 0, sizes.hour), (sizes.hour, LEVEL_ROWS), first),
+        level=build_level(scaled, (sizes.season_gap, LEVEL_ROWS), first),
+        recent=build_level(scaled, (sizes.shift_rows, SHIFT_ROWS), first),
+        lag_mean=lag_mean,
+        season_mean=lag_mean if sizes.shape == 6 else trailing_mean(scaled, 1, sizes.shape - 1),  # noqa: PLR2004 - the lags of lag_mean
+        steps=steps,
+        motion=trailing_mean(steps, 0, MOTION_ROWS),
+        courses=build_courses(scaled, sizes, first),
+        seconds=seconds,
+        scratch=np.empty(len(scaled)),
+    )

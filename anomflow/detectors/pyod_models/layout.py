@@ -27,6 +27,7 @@ HEAD: Final = np.dtype(
         ("high", "<f8"),
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
+        ("hold", "<f8"),  # highest anomaly score before damping, decaying with time
     ]
 )
 # One for each model and one for their combination, then as many that remember only what came since the newest fit.
@@ -67,11 +68,20 @@ class Judging(NamedTuple):
     growing: NDArray[np.int64]
 
 
+class Rows(NamedTuple):
+    """The rows that are kept and new ones, and how many there are since the origin before the new ones."""
+
+    values: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    first: int
+
+
 class Verdict(NamedTuple):
     """What the kernel fills in, a row each; ``undamped`` starts with the scores that were kept."""
 
     undamped: NDArray[np.float64]
     anomaly: NDArray[np.float64]
+    state: NDArray[np.float64]
     flat_rows: NDArray[np.int64]
     surprises: NDArray[np.float64]
 

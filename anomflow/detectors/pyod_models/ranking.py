@@ -12,10 +12,11 @@ from numba import njit
 
 from anomflow.calibration import BEND_A, BEND_SLOPE, BEND_SURPRISE, FIRST_A, FIRST_SLOPE, FIRST_SURPRISE
 from anomflow.detectors.multiview.calibrator import judge_score, rounded
+from anomflow.detectors.multiview.lasting import held
 from anomflow.detectors.multiview.layout import MEMORY, SMALL
 from anomflow.detectors.multiview.replay import STAMP as MULTIVIEW_STAMP
 from anomflow.detectors.multiview.replay import count_run, damped
-from anomflow.detectors.pyod_models.layout import CALIBRATOR, EVERY, HEAD, Calibrators, Judging, Verdict, count_calibrators
+from anomflow.detectors.pyod_models.layout import CALIBRATOR, EVERY, HEAD, Calibrators, Judging, Rows, Verdict, count_calibrators
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,17 +115,14 @@ def _build_kernel(stamp: int) -> Any:
     # A closure's values belong to the key of numba's cache: see anomflow.detectors.multiview.replay.
     @njit(cache=True, nogil=True)
     def judge(
-        values: NDArray[np.float64],
-        place: tuple[int, Any],
+        rows: Rows,
+        heads: Any,
         known: tuple[Calibrators, NDArray[np.float32]],
         judging: Judging,
         verdict: Verdict,
     ) -> None:
-        """Judge the newest rows; ``surprises`` of the verdict holds raw scores and gets surprises, NaN where there is none.
-
-        ``place`` is the count of rows before them and the head.
-        """
-        first, heads = place
+        """Judge the newest rows; ``surprises`` of the verdict holds raw scores and gets surprises, NaN where there is none."""
+        values, seconds, first = rows
         head = heads[0]
         head.kernel = stamp
         new, grown = len(verdict.anomaly), 0
@@ -138,7 +136,9 @@ def _build_kernel(stamp: int) -> Any:
                 grown += 1
             anomaly = judge_members(learned, row, verdict.surprises[k], judging)
             verdict.undamped[j] = 0.0 if math.isnan(anomaly) else anomaly
-            verdict.anomaly[k] = math.nan if math.isnan(anomaly) else damped(verdict.undamped, j, judging.damping)
+            if not math.isnan(anomaly):
+                verdict.anomaly[k] = damped(verdict.undamped, j, judging.damping)
+                verdict.state[k], head.hold = held((anomaly, head.hold), seconds[i] - seconds[i - 1])
 
     return judge
 
@@ -171,7 +171,13 @@ def pack_memory(calibrators: Calibrators, memory: NDArray[np.float32]) -> NDArra
 
 def compile_kernel() -> None:
     """Judge two rows, which compiles the kernel or finds it compiled."""
-    verdict = Verdict(np.zeros(2), np.zeros(2), np.zeros(2, np.int64), np.zeros((2, 2)))
+    verdict = Verdict(np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(2, np.int64), np.zeros((2, 2)))
     calibrators = Calibrators.unpack(np.zeros(count_calibrators(2), CALIBRATOR))
     memory = unpack_memory(calibrators, np.empty(0, np.float32), 2)
-    judge(np.zeros(2), (0, np.zeros(1, HEAD)), (calibrators, memory), Judging(0, np.ones(2), 30, np.zeros(0, np.int64)), verdict)
+    judge(
+        Rows(np.zeros(2), np.arange(2.0), 0),
+        np.zeros(1, HEAD),
+        (calibrators, memory),
+        Judging(0, np.ones(2), 30, np.zeros(0, np.int64)),
+        verdict,
+    )

@@ -19,7 +19,7 @@ from anomflow.detectors.pyod_models.estimators import (
     unpickle_estimators,
 )
 from anomflow.detectors.pyod_models.expectation import find_levels, find_range
-from anomflow.detectors.pyod_models.layout import FIRST_FIT, METHODS, Calibrators, Judging, Verdict, find_fits, find_growing
+from anomflow.detectors.pyod_models.layout import FIRST_FIT, METHODS, Calibrators, Judging, Rows, Verdict, find_fits, find_growing
 from anomflow.detectors.pyod_models.ranking import judge, pack_memory, unpack_memory
 from anomflow.detectors.states import Floats, Replay, State
 from anomflow.errors import ModelError, PreprocessError
@@ -147,19 +147,20 @@ def _judge(walker: _Walker, state: State, raw: Floats) -> tuple[Verdict, dict[st
     calibrators = Calibrators.unpack(state.memory["calibrators"])
     memory = unpack_memory(calibrators, state.memory["remembered"], new)
     undamped = np.concatenate([state.memory["undamped"], np.zeros(new)])
-    verdict = Verdict(undamped, np.full(new, np.nan), np.zeros(new, np.int64), np.ascontiguousarray(raw))
+    verdict = Verdict(undamped, np.full(new, np.nan), np.full(new, np.nan), np.zeros(new, np.int64), np.ascontiguousarray(raw))
     weights = np.array([model.model_weight for model in spec.model_configs])
     damping = min(max(DAMPING_ROWS, walker.recipe.lookback + 1), RECENT)
     first, last = max(state.rows, 1), state.rows + new - 1
     growing = np.array(list(find_growing(first - 1, last, walker.recipe.lookback)), np.int64)
     judging = Judging(METHODS.index(spec.model_combination_method), weights, damping, growing)
-    judge(walker.values, (state.rows, walker.head), (calibrators, memory), judging, verdict)
+    judge(Rows(walker.values, walker.seconds, state.rows), walker.head, (calibrators, memory), judging, verdict)
     return verdict, {"calibrators": calibrators.pack(), "remembered": pack_memory(calibrators, memory)}
 
 
 def _build_replay(verdict: Verdict, steps: Floats, expected: Floats) -> Replay:
     middle, low, high = np.ascontiguousarray(expected.T)
-    return Replay(verdict.anomaly, middle, low, high, steps, verdict.flat_rows, np.full(len(steps), np.nan), verdict.surprises)
+    residual = np.full(len(steps), np.nan)
+    return Replay(verdict.anomaly, verdict.state, middle, low, high, steps, verdict.flat_rows, residual, verdict.surprises)
 
 
 def _build_state(walker: _Walker, before: State, seconds: Floats, judged: tuple[Verdict, Mapping[str, NDArray[Any]]]) -> State:

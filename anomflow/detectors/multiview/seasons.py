@@ -1,0 +1,163 @@
+"""The views that compare a row with the rows at the same phase of earlier seasons."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numba import njit
+
+from anomflow.detectors.multiview.layout import RING, SEASON, SEASON_RESID, SEASON_SHAPE, VOL_SEASON, Learned, Sizes, Work
+from anomflow.detectors.multiview.nearest import FAR, keep_nearest
+from anomflow.detectors.multiview.stages import MOTION_ROWS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TREND_RATE: Final = 0.05
+SHAPE_LAGS: Final = 6  # of a season of many rows
+LEVEL_LAGS: Final = 3
+STILL: Final = 0.02  # a step of the scale that counts as none
+
+
+@njit(nogil=True)
+def row_at(seconds: NDArray[np.float64], i: int, target: float, tolerance: float) -> int:
+    """Return the row before ``i`` that is nearest in time to a target, the earlier of two; -1 for a target before the past."""
+    first = max(0, i - RING + 1)
+    if target < seconds[first] - (tolerance if first == 0 else 0.0):
+        return -1
+    row = max(first, first + int(np.searchsorted(seconds[first:i], target, side="right")) - 1)
+    if row + 1 < i and abs(seconds[row + 1] - target) < abs(seconds[row] - target):
+        row += 1
+    return row if row < i else -1
+
+
+@njit(nogil=True)
+def season_rows(seconds: NDArray[np.float64], i: int, period: float, sizes: Sizes) -> NDArray[np.int64]:
+    """Return the rows of earlier cycles at the phase of row ``i``, newest cycle first; -1 where there is none."""
+    rows = np.empty(sizes.cycles, np.int64)
+    for c in range(sizes.cycles):
+        rows[c] = row_at(seconds, i, seconds[i] - (c + 1) * period, period * 0.02)
+    return rows
+
+
+@njit(nogil=True)
+def season_median(work: Work, i: int, rows: NDArray[np.int64], half_width: int) -> float:
+    """Return the median of the pool of rows at the same phase, NaN where the pool is too small."""
+    pool = np.empty(len(rows) * (2 * half_width + 1))
+    count = 0
+    for row in rows:
+        if row < 0:
+            continue
+        for j in range(max(0, i - RING + 1, row - half_width), min(i, row + half_width + 1)):
+            pool[count] = work.scaled[j]
+            count += 1
+    if count < 2 * half_width + 1:
+        return math.nan
+    return float(np.median(pool[:count]))
+
+
+@njit(nogil=True)
+def season_resid_score(work: Work, i: int, rows: NDArray[np.int64], learned: Learned) -> float:
+    """Return how far the seasonal residual lies from its moving average, and move that."""
+    head, half_width = learned.head, learned.sizes.half_width
+    middle = season_median(work, i, rows, half_width)
+    residual = 0.0 if math.isnan(middle) else work.scaled[i] - middle
+    head.trend = residual if i == 0 else head.trend + TREND_RATE * (residual - head.trend)
+    return abs(residual - float(head.trend)) if rows[0] >= 0 else math.nan
+
+
+@njit(nogil=True)
+def shape_distance(work: Work, means: NDArray[np.float64], rows: tuple[int, int, int], limit: float) -> float:
+    """Return the squared distance between the centred last lags of two rows, or ``limit`` where it is larger.
+
+    ``rows`` are the two rows and the count of lags.
+    """
+    i, j, lags = rows
+    offset = means[i] - means[j]
+    total = 0.0
+    for q in range(lags):
+        part = work.scaled[i - q] - work.scaled[j - q] - offset
+        total += part * part
+        if total >= limit:
+            return limit
+    return total
+
+
+@njit(nogil=True)
+def season_shape_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
+    """Return the mean distance of the centred last rows to the nearest of the pool of rows at the same phase."""
+    lags = sizes.shape
+    oldest = max(0, i - RING + 1) + lags - 1
+    if i < lags - 1:
+        return math.nan
+    nearest = np.full(sizes.neighbours, FAR)
+    count = 0
+    for row in rows:
+        if row < 0:
+            continue
+        for j in range(max(oldest, row - sizes.half_width), min(i, row + sizes.half_width + 1)):
+            keep_nearest(nearest, shape_distance(work, work.season_mean, (i, j, lags), nearest[sizes.neighbours - 1]))
+            count += 1
+    if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
+        return math.nan
+    return float(np.sqrt(nearest).sum() / sizes.neighbours)
+
+
+@njit(nogil=True)
+def season_level_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
+    """Return the mean distance of the last rows themselves to the nearest of the pool of rows at the same phase."""
+    lags = LEVEL_LAGS if sizes.shape == SHAPE_LAGS else 1
+    oldest = max(0, i - RING + 1) + lags - 1
+    if i < lags - 1:
+        return math.nan
+    nearest = np.full(sizes.neighbours, FAR)
+    count = 0
+    for row in rows:
+        if row < 0:
+            continue
+        for j in range(max(oldest, row - sizes.half_width), min(i, row + sizes.half_width + 1)):
+            distance = 0.0
+            for q in range(lags):
+                part = work.scaled[i - q] - work.scaled[j - q]
+                distance += part * part
+            keep_nearest(nearest, distance)
+            count += 1
+    if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
+        return math.nan
+    return float(np.sqrt(nearest).sum() / sizes.neighbours)
+
+
+@njit(nogil=True)
+def season_motion_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
+    """Return how far, on a log scale, the mean step of the last rows lies from the nearest of the pool at the same phase."""
+    now = work.motion[i] + STILL
+    oldest = max(0, i - RING + 1 + MOTION_ROWS)  # the step to the first row of the ring is not known
+    nearest = np.full(sizes.neighbours, FAR)
+    count = 0
+    for row in rows:
+        if row < 0:
+            continue
+        for j in range(max(oldest, row - sizes.half_width), min(i, row + sizes.half_width + 1)):
+            past = work.motion[j] + STILL
+            keep_nearest(nearest, max(now, past) / min(now, past))
+            count += 1
+    if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
+        return math.nan
+    return float(np.log(nearest).sum() / sizes.neighbours)
+
+
+@njit(nogil=True)
+def look_at_season(work: Work, i: int, learned: Learned, raws: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
+    """Fill in the raw scores of the views that compare with earlier seasons: those of the onset score, those of the state score."""
+    head, sizes = learned.head, learned.sizes
+    if head.period <= 0:
+        return
+    raw, state_raw = raws
+    rows = season_rows(work.seconds, i, head.period, sizes)
+    raw[SEASON_RESID] = season_resid_score(work, i, rows, learned)
+    raw[SEASON_SHAPE] = season_shape_score(work, i, rows, sizes)
+    state_raw[SEASON] = season_level_score(work, i, rows, sizes)
+    if not sizes.small:
+        state_raw[VOL_SEASON] = season_motion_score(work, i, rows, sizes)
