@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,7 @@ def find_noise(values: Floats) -> float:
     """
     recent = np.clip(values[-_NOISE_ROWS:], -_LIMIT / 10, _LIMIT / 10)
     steps = np.diff(recent)
-    typical = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2) if len(steps) else 0.0
+    typical = 1.4826 * float(np.median(np.abs(steps))) / math.sqrt(2) if len(steps) else 0.0
     size = float(np.max(np.abs(recent), initial=0.0))
     if typical > 1e-9 * size:
         return typical
