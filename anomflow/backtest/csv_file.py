@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -41,11 +42,12 @@ def read_csv(path: Path, timezone: str = "UTC") -> Conformed:
 
 def _read_text(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_csv(path, infer_schema=False)
+        # Not by its path, in which polars would look for patterns and folders.
+        return pl.read_csv(io.BytesIO(path.read_bytes()), infer_schema=False)
     except pl.exceptions.NoDataError as error:
         raise FrameError(f"{path}: the file is empty; the first line names the columns timestamp, value") from error
     except OSError as error:
-        raise FrameError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise FrameError(f"{path}: cannot be read: {error.strerror}") from error
     except pl.exceptions.PolarsError as error:
         raise FrameError(f"{path}: is no CSV in UTF-8 with as many cells in every line: {str(error).splitlines()[0]}") from error
 

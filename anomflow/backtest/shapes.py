@@ -56,7 +56,8 @@ def _dip(stretch: Stretch) -> Floats:
 
 
 def _first(values: Floats) -> Floats:
-    return (np.arange(len(values)) == 0).astype(np.float64)
+    first: Floats = (np.arange(len(values)) == 0).astype(np.float64)
+    return first
 
 
 def _shift(stretch: Stretch) -> Floats:
