@@ -94,7 +94,7 @@ def run_backtest(observations: pl.DataFrame, batch: Batch, options: Options, adv
         batch=batch,
         metrics=find_times(series),
         scores=judged,
-        alerts=alerts.filter(pl.col("metric_timestamp") >= begin),
+        alerts=alerts.filter(pl.col("metric_timestamp") >= pl.lit(begin, UTC)),
         trials=pl.concat([*(part.trials for part in parts), pl.DataFrame(schema=TRIALS)]).sort("metric_name", "metric_timestamp", "shape"),
         failed={name: reason for part in parts for name, reason in part.failed.items()},
         since=begin,

@@ -12,7 +12,7 @@ from anomflow.backtest.deciding import KEY
 from anomflow.backtest.rates import Rate, find_rate
 from anomflow.backtest.trials import sum_up_trials
 from anomflow.decisions.candidate import ANOMALY
-from anomflow.frames import HISTORY
+from anomflow.frames import HISTORY, UTC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Summary:
 def sum_up(backtest: Backtest) -> Summary:
     """Return the numbers of a backtest; rates are over the time from the first scored row of the period to the last."""
     scored = backtest.scores.filter(pl.col("anomaly_score").is_not_null())
-    period = scored.filter(pl.col("metric_timestamp") >= backtest.since)
+    period = scored.filter(pl.col("metric_timestamp") >= pl.lit(backtest.since, UTC))
     time = pl.col("metric_timestamp")
     spans = period.group_by("metric_name").agg(span=time.max() - time.min())["span"]
     whole = period.select(span=time.max() - time.min())["span"]
@@ -102,6 +102,6 @@ def build_histories(backtest: Backtest, limit: int) -> dict[str, pl.DataFrame]:
     counts = backtest.opened.group_by("metric_name").agg(alerts=pl.len())
     ranked = backtest.metrics.join(counts, on="metric_name", how="left").with_columns(pl.col("alerts").fill_null(0))
     names = ranked.sort("alerts", "metric_name", descending=[True, False])["metric_name"].head(limit)
-    shown = backtest.scores.filter(pl.col("metric_timestamp") >= backtest.since)
+    shown = backtest.scores.filter(pl.col("metric_timestamp") >= pl.lit(backtest.since, UTC))
     joined = shown.join(marks, on=["metric_name", "metric_timestamp"], how="left", maintain_order="left")
     return {name: joined.filter(metric_name=name).select(pl.col(column).cast(kind) for column, kind in HISTORY.items()) for name in names}

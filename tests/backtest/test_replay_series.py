@@ -54,9 +54,10 @@ def test_the_future_changes_no_earlier_row(cut: int, seed: int):
     assert_frame_equal(before, replay_series(seconds[:cut], values[:cut]), check_exact=True)
 
 
-@pytest.mark.parametrize(
-    "given", [{"train_max_n": 100}, {"freq": "4h"}, {"alert_smooth_n": 5}, {"model_configs": [{"model_name": "HBOS"}]}]
-)
+OTHERS: list[dict[str, Any]] = [{"train_max_n": 100}, {"freq": "4h"}, {"alert_smooth_n": 5}, {"model_configs": [{"model_name": "HBOS"}]}]
+
+
+@pytest.mark.parametrize("given", OTHERS, ids=str)
 def test_the_future_changes_no_earlier_row_under_any_settings(given: dict[str, Any]):
     seconds, values = wave(600)
     cut = 400

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands_run import invoke, read
-from terminal import talk
 
+from tests.cli.commands_run import invoke, read
+from tests.cli.terminal import talk
 from tests.world import World, at, series
 
 HOSTILE = "a\x1b[31m|<b>'; drop table metrics; --"
