@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from anomflow.conform import Conformed, conform_observations
+from anomflow.conform import Conformed, conform_observations, conform_times
 from anomflow.errors import FrameError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "metric_value": ("metric_value", "value"),
     "metric_name": ("metric_name", "series", "name", "metric"),
 }
-_NUMBER: Final = r"^\s*-?\d+(\.\d+)?\s*$"
 
 
 def read_csv(path: Path, timezone: str = "UTC") -> Conformed:
@@ -64,9 +62,12 @@ def _choose_columns(rows: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _read_epochs(rows: pl.DataFrame) -> pl.DataFrame:
-    """Let a column of numbers be epochs: text is ISO 8601 elsewhere."""
-    times = rows["metric_timestamp"].drop_nulls()
-    if times.is_empty() or not times.str.contains(_NUMBER).all():
-        return rows
-    is_whole = all(re.fullmatch(r"\s*-?\d+\s*", text) for text in times.head(1)) and not times.str.contains(".", literal=True).any()
-    return rows.with_columns(pl.col("metric_timestamp").str.strip_chars().cast(pl.Int64 if is_whole else pl.Float64, strict=False))
+    """Write epoch numbers as ISO 8601, cell by cell: a file's one bad time is no reason to read the others otherwise."""
+    text = pl.col("metric_timestamp").str.strip_chars()
+    moments = [_read_moments(rows, text.cast(kind, strict=False)) for kind in (pl.Int64, pl.Float64)]
+    written = [moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for moment in moments]
+    return rows.with_columns(pl.coalesce(*written, "metric_timestamp").alias("metric_timestamp"))
+
+
+def _read_moments(rows: pl.DataFrame, numbers: pl.Expr) -> pl.Series:
+    return conform_times(rows.select(numbers.alias("metric_timestamp")))["metric_timestamp"]
