@@ -133,6 +133,7 @@ def smooth(earlier: Floats, anomalies: Floats, rows: int) -> Floats:
 
 def _snooze_windows(earlier: Floats, seconds: Floats, rows: int) -> tuple[Floats, Floats]:
     count = len(seconds)
+    rows = min(rows, len(earlier) + count)  # a snooze longer than the history takes no more memory than it
     nothing = np.full(rows, np.nan)
     known = np.concatenate([nothing, earlier, seconds])
     return known[len(known) - rows - count : len(known) - rows], np.concatenate([seconds, nothing])[rows:]

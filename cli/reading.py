@@ -158,11 +158,11 @@ def _find_problem(path: Path, loaded: Loaded) -> str:
     return f"{found[0]}{more}" if found else f"{path.as_posix()}: cannot be loaded; see anomflow validate"
 
 
-def read_batch(output: Output, name: str, read: Callable[[Ledgers], T]) -> T:
+def read_batch(output: Output, name: str, read: Callable[[Ledgers], T], overrides: Mapping[str, str] | None = None) -> T:
     """Read from one batch; raises SettingsError where its settings are wrong, AnomflowError where its warehouse is."""
     from anomflow.batches import load_batch  # noqa: PLC0415 - as above
 
-    return _read_open(load_batch(output.metrics, name, output.environ), read)
+    return _read_open(load_batch(output.metrics, name, output.environ, overrides), read)
 
 
 def _read_open(batch: Batch, read: Callable[[Ledgers], T]) -> T:

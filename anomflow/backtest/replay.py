@@ -1,0 +1,102 @@
+"""History judged row by row as production judges it: the rows of a metric from its origin on, which moves on as it does there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from anomflow.decisions.names import is_selected
+from anomflow.fitting import FitSpec, fit_model
+from anomflow.frames import SCORES
+from anomflow.scoring import Scoring, ScoringSpec, score_series
+from anomflow.series import SeriesBatch, select_series, to_timestamps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anomflow.batches import Batch
+    from anomflow.models import FittedModel
+    from anomflow.spec import BatchSpec
+
+NO_SERIES = SeriesBatch((), np.zeros(1, np.int64), np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows that one origin judges: those from ``first`` to ``end`` (exclusive), replayed from ``origin`` on."""
+
+    origin: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, eq=False)
+class ReplaySpec:
+    """What judges the rows: a model without states, how it scores, and ``train_max_n``."""
+
+    model: FittedModel
+    scoring: ScoringSpec
+    max_n: int
+
+
+def build_replay_spec(batch: Batch) -> ReplaySpec:
+    """Return how production would judge the metrics of a batch."""
+    spec = batch.spec
+    fit = FitSpec(spec.features, spec.common.timezone, spec.train.train_max_n, spec.train.train_min_n, batch.detector)
+    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n)
+    return ReplaySpec(fit_model(None, NO_SERIES, fit)[0], scoring, spec.train.train_max_n)
+
+
+def is_judged(name: str, spec: BatchSpec) -> bool:
+    """Tell whether the settings let a metric be learned and scored."""
+    is_trained = is_selected(name, spec.train.train_include_metrics, spec.train.train_exclude_metrics)
+    return is_trained and is_selected(name, spec.score.score_include_metrics, spec.score.score_exclude_metrics)
+
+
+def find_segments(rows: int, max_n: int) -> Iterator[Segment]:
+    """Yield the segments of a metric: training moves the origin on when more than ``2 * max_n`` rows lie since it."""
+    first = origin = 0
+    while first < rows:
+        end = min(rows, origin + 2 * max_n + 1)
+        yield Segment(origin, first, end)
+        first, origin = end, end - max_n
+
+
+def replay_scores(series: SeriesBatch, spec: ReplaySpec) -> Scoring:
+    """Judge every row of every metric from the rows before it; a metric that raises is named and stops no other."""
+    long = [name for name, seconds, _ in series if len(seconds) > 2 * spec.max_n + 1]
+    short = select_series(series, [name for name in series.names if name not in set(long)])
+    scorings = [score_series(spec.model, NO_SERIES, short, spec.scoring)]
+    scorings += [_replay_long(metric, spec) for metric in select_series(series, long)]
+    scores = pl.concat([scoring.scores for scoring in scorings]).sort("metric_name", "metric_timestamp")
+    failed = {name: reason for scoring in scorings for name, reason in scoring.failed.items()}
+    return Scoring(scores, dict(sorted(failed.items())), ())
+
+
+def _replay_long(metric: tuple[str, np.ndarray, np.ndarray], spec: ReplaySpec) -> Scoring:
+    name, seconds, values = metric
+    parts: list[pl.DataFrame] = []
+    for segment in find_segments(len(seconds), spec.max_n):
+        rows = slice(segment.origin, segment.end)
+        piece = SeriesBatch((name,), np.array([0, segment.end - segment.origin]), seconds[rows], values[rows])
+        scoring = score_series(spec.model, NO_SERIES, piece, spec.scoring)
+        if scoring.failed:
+            return Scoring(pl.DataFrame(schema=SCORES), scoring.failed, ())
+        parts.append(scoring.scores[segment.first - segment.origin :])
+    return Scoring(pl.concat(parts), {}, ())
+
+
+def find_times(series: SeriesBatch) -> pl.DataFrame:
+    """Return metric_name and the first and the last time (UTC) of each metric, and how many ``rows`` it has."""
+    counts = np.diff(series.offsets)
+    return pl.DataFrame(
+        {
+            "metric_name": pl.Series(series.names, dtype=pl.String),
+            "first": to_timestamps(series.seconds[series.offsets[:-1]]),
+            "last": to_timestamps(series.seconds[series.offsets[1:] - 1]),
+            "rows": counts,
+        }
+    )
