@@ -60,7 +60,7 @@ def test_first_run_over_a_long_history_sends_nothing_old(world, mailbox, series,
 
 
 def test_age_limit_counts_from_the_point_to_its_detection(world, mailbox, series, at):
-    world.configure("alert_methods: [email]\nalert_max_age: 3h\n")
+    world.configure("alert_methods: [email]\nalert_max_age: 3h\ndisable_freshness: true\n")
     world.put(series("orders", 321, spikes=[320]))
     world.run("ingest", "train", "score", "alert", as_of=at(320) + timedelta(hours=2))
     assert world.status_at(320, "orders") == "open"
