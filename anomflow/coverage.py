@@ -24,17 +24,6 @@ _SLACK: Final = timedelta(minutes=5)  # how long a run may take
 COUNTS: Final = ("expected", "ingested", "scored", "without_score", "cold_start", "not_finite", "excluded", "before_start", "judged")
 REASONS: Final = ("cold_start", "not_finite", "excluded", "before_start")
 
-# The columns of the queries ``overview``, ``coverage`` and ``plot``, but for times.
-TYPES: Final[dict[str, type[pl.DataType]]] = {
-    "metric_name": pl.String,
-    "metric_type": pl.String,
-    "metric_value": pl.Float64,
-    "metadata": pl.String,
-    "points": pl.Int64,
-    "earlier": pl.Int64,
-    **dict.fromkeys(COUNTS[1:], pl.Int64),
-}
-
 
 @dataclass(frozen=True)
 class Window:

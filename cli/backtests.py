@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from anomflow.backtest.past import WHOLE_PAST, require_rows
 from anomflow.backtest.run import Backtest, Options, run_backtest
 from anomflow.backtest.summary import Comparison, compare, sum_up
 from anomflow.backtest.words import (
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from cli.reading import Ledgers
 
 SHOWN: Final = 20
-EVERY_ROW: Final = 1_000_000_000
-BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +72,10 @@ def read_past(output: Output, name: str, overrides: Mapping[str, str], until: da
     from cli.reading import read_batch  # noqa: PLC0415 - a CSV needs no warehouse
 
     def read(ledgers: Ledgers) -> tuple[Batch, pl.DataFrame | None]:
-        return ledgers.batch, ledgers.query("train", since=BEGINNING, until=until, max_n=EVERY_ROW, metrics=None)
+        return ledgers.batch, ledgers.query("train", until=until, **WHOLE_PAST)
 
     batch, rows = read_batch(output, name, read, overrides)
-    if rows is None or rows.is_empty():
-        raise FrameError(f"{name}: there is no row to replay; ingest some: anomflow run ingest {name}")
-    return Past(name, batch, rows)
+    return Past(name, batch, require_rows(rows, name))
 
 
 def read_csv_past(path: Path, overrides: Mapping[str, str]) -> Past:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from cli.output import Output
 
 T = TypeVar("T")
-_SPANS = ("first_point", "last_earlier", "last_point", "last_score", "oldest_waiting")
 
 
 @dataclass(frozen=True)
@@ -58,20 +57,12 @@ class Ledgers:
 
     def query(self, query: Query, **variables: object) -> pl.DataFrame | None:
         """Run one of our queries over the batch's rows; None where there is no table yet."""
-        import polars as pl  # noqa: PLC0415 - as above
-
-        from anomflow.conform import conform_times  # noqa: PLC0415 - as above
-        from anomflow.coverage import TYPES  # noqa: PLC0415 - as above
         from anomflow.frames import OBSERVATIONS  # noqa: PLC0415 - as above
-        from anomflow.sql import build_query, check_columns  # noqa: PLC0415 - as above
+        from anomflow.reading import read_query  # noqa: PLC0415 - as above
 
         if self.session is None or not self.has(OBSERVATIONS):
             return None
-        frame = self.session.read(build_query(query, self.batch, self.session, variables))
-        check_columns(frame, query, self.batch.name)
-        # An engine may sum whole numbers to decimals, and knows no type of a column without a value.
-        types = {name: dtype for name, dtype in TYPES.items() if name in frame.columns}
-        return conform_times(frame, also=_SPANS).with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
+        return read_query(self.session, self.batch, query, variables)
 
     def of_batch(self, session: Session) -> str:
         """Render the condition that a row is the batch's."""

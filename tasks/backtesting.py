@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
+from anomflow.backtest.past import WHOLE_PAST, require_rows
 from anomflow.backtest.run import Backtest, Options, run_backtest
 from anomflow.backtest.summary import build_histories, compare, sum_up
 from anomflow.backtest.words import (
@@ -21,10 +22,9 @@ from anomflow.backtest.words import (
     order_alerts,
     render_markdown,
 )
-from anomflow.errors import FrameError
 from tasks.artifacts import artifact_key, escape_markdown, publish_charts
-from tasks.effects import effect
-from tasks.history import RETRIES, Library
+from tasks.effects import RETRIES, effect
+from tasks.history import Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 LISTED: Final = 100
-EVERY_ROW: Final = 1_000_000_000
-BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 REPORTS: Final = 10  # of progress, in a run
 
 
@@ -41,10 +39,8 @@ REPORTS: Final = 10  # of progress, in a run
 def read_past(library: Library) -> pl.DataFrame:
     """Return all rows of a batch up to the library's time; raises FrameError where there are none."""
     with library.warehouse.reading() as session:
-        rows = library.query(session, "train", since=BEGINNING, until=library.as_of, max_n=EVERY_ROW, metrics=None)
-    if rows.is_empty():
-        raise FrameError(f"{library.batch.name}: there is no row to replay; ingest some: anomflow run ingest {library.batch.name}")
-    return rows
+        rows = library.query(session, "train", until=library.as_of, **WHOLE_PAST)
+    return require_rows(rows, library.batch.name)
 
 
 @effect("replay")

@@ -9,12 +9,10 @@ from anomflow.decisions.candidate import CHANGE, Judgements
 from anomflow.decisions.change import Window, find_changes_of_level
 from anomflow.ledger.alerts import Recorded, record_judgements
 from anomflow.series import SeriesBatch, build_series
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from tasks.history import Library
-
-RETRIES = 3
 
 
 @effect("read recent rows", retries=RETRIES)

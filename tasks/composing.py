@@ -11,13 +11,11 @@ from anomflow.histories import build_histories
 from anomflow.ledger.deliveries import read_message_alerts
 from anomflow.message_templates import read_templates
 from anomflow.messages import MessageInput, build_message
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 from tasks.history import Library, read_chart_rows
 
 if TYPE_CHECKING:
     from anomflow.messages import Message
-
-RETRIES = 3
 
 
 def compose_message(library: Library, message_id: str) -> Message:

@@ -22,13 +22,11 @@ from anomflow.ledger.deliveries import (
     renew_claim,
 )
 from tasks.composing import compose_message
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 from tasks.outbox import LEASE, Delivered, Outbox, find_lease, open_channel
 
 if TYPE_CHECKING:
     from anomflow.protocols import Notifier
-
-RETRIES = 3
 
 
 @effect("group alerts", retries=RETRIES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +15,8 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_logger, get_run_logger
 
 from anomflow.errors import Transient
+
+RETRIES: Final = 3  # of an effect on a warehouse or a store
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from anomflow.conform import conform_times
 from anomflow.coverage import find_patience
 from anomflow.decisions.candidate import FRESHNESS, Judgements
 from anomflow.decisions.freshness import MEMORY, Patience, find_overdue, find_suspects
 from anomflow.frames import ALERTS
 from anomflow.ingestion import POINT
 from anomflow.ledger.alerts import Recorded, record_judgements
-from anomflow.sql import build_query, check_columns
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from anomflow.spec import Job
     from anomflow.sql import Query
     from tasks.history import Library
-
-RETRIES = 3
 
 
 @effect("judge freshness", retries=RETRIES)
@@ -64,15 +60,8 @@ def _read_unknown(session: Session, library: Library) -> pl.DataFrame:
 
 
 def _read_cadence(session: Session, library: Library, names: Sequence[str]) -> pl.DataFrame:
-    cadence = _query(session, library, "cadence", metrics=names)
-    numbers = (pl.col(name).cast(pl.Float64) for name in ("week", "pauses", "total", "longest"))
-    return cadence.with_columns(pl.col("metric_name").cast(pl.String), *numbers)
+    return _query(session, library, "cadence", metrics=names)
 
 
 def _query(session: Session, library: Library, query: Query, **variables: object) -> pl.DataFrame:
-    window = {"since": library.as_of - MEMORY, "until": library.as_of}
-    frame = session.read(build_query(query, library.batch, session, {**window, **variables}))
-    check_columns(frame, query, library.batch.name)
-    if query == "freshness":
-        frame = conform_times(frame, "UTC", ["last_point"]).with_columns(pl.col("metric_name").cast(pl.String))
-    return frame
+    return library.query(session, query, since=library.as_of - MEMORY, until=library.as_of, **variables)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from anomflow.frames import METRIC, SCORE
 from anomflow.ingestion import POINT
 from anomflow.judging import OURS, find_awaiting, find_orphans, read_judged
+from anomflow.reading import read_query
 from anomflow.series import SeriesBatch, build_series, series_frame
 from anomflow.spec import FeatureSpec
-from anomflow.sql import build_query, check_columns
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from anomflow.protocols import Session, Warehouse
     from anomflow.sql import Query
 
-RETRIES = 3
-
-# The columns of the jobs' queries, but for times.
-HISTORY: Final = {
-    "metric_name": pl.String,
-    "metric_type": pl.String,
-    "metric_value": pl.Float64,
-    "metadata": pl.String,
-    "score_metadata": pl.String,
-}
 
 # How rows become what a detector sees, and the time zone of buckets.
 Features = tuple[FeatureSpec, str]
@@ -48,20 +38,7 @@ class Library:
 
     def query(self, session: Session, job: Query, **variables: object) -> pl.DataFrame:
         """Render, translate and run a job's template; raises FrameError where a column is missing."""
-        frame = session.read(build_query(job, self.batch, session, variables))
-        check_columns(frame, job, self.batch.name)
-        return conform_history(frame)
-
-
-def conform_history(frame: pl.DataFrame) -> pl.DataFrame:
-    """Cast times to UTC microseconds, values to floats and texts to text, whatever type the engine has for them.
-
-    SQLite has none for a column without a value.
-    """
-    from anomflow.conform import conform_times  # noqa: PLC0415
-
-    types = {name: dtype for name, dtype in HISTORY.items() if name in frame.columns}
-    return conform_times(frame, "UTC").with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
+        return read_query(session, self.batch, job, variables)
 
 
 @effect("read history", retries=RETRIES)

@@ -16,15 +16,13 @@ from anomflow.frames import MODELS
 from anomflow.models import FittedModel, dump, library_versions, load, load_features, object_name
 from anomflow.signing import sign
 from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     import polars as pl
 
     from anomflow.protocols import ModelStore, Session, Warehouse
     from anomflow.spec import BatchSpec, FeatureSpec
-
-RETRIES = 3
 
 
 @dataclass(frozen=True)

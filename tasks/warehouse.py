@@ -15,15 +15,13 @@ from anomflow.decisions.threshold import find_breaches
 from anomflow.frames import ALERTS, METRIC, OBSERVATIONS, SCORE, TABLES
 from anomflow.ingestion import POINT, Incoming, find_changes, metric_rows, score_keys
 from anomflow.ledger.alerts import Recorded, record_judgements
-from tasks.effects import effect
+from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from anomflow.protocols import Session, Warehouse
     from anomflow.spec import BatchSpec
-
-RETRIES = 3
 
 
 @effect("prepare tables", retries=RETRIES)
