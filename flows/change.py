@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
+from anomflow.ledger.alerts import count_alerts
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
 from tasks.change import judge_changes, read_recent, write_changes
 from tasks.warehouse import prepare_tables
@@ -22,13 +23,7 @@ def change_stage(run: Run) -> Outcome:
     prepare_tables(run.warehouse, run.spec.common.table_key)
     series = read_recent(run.library)
     recorded = write_changes(run.library, judge_changes(run.library, series))
-    counts = {
-        "alerts": recorded.opened,
-        "snoozed": recorded.snoozed,
-        "late": recorded.late,
-        "corrected": recorded.corrected,
-    }
-    return finish(run, Outcome("change", counts))
+    return finish(run, Outcome("change", count_alerts([recorded])))
 
 
 @flow(name="change", flow_run_name="change {batch}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
+from anomflow.ledger.alerts import count_alerts
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
 from tasks.history import read_awaiting
 from tasks.judgement import judge_points, plan_points
@@ -39,10 +40,7 @@ def score_stage(run: Run) -> Outcome:
     counts = {
         "scored": judged.scores["anomaly"].count(),
         "without_a_score": judged.scores["anomaly"].null_count(),
-        "alerts": sum(each.opened for each in recorded),
-        "snoozed": sum(each.snoozed for each in recorded),
-        "late": sum(each.late for each in recorded),
-        "corrected": sum(each.corrected for each in recorded),
+        **count_alerts(recorded),
     }
     return finish(run, Outcome("score", counts, judged.failures, notes))
 

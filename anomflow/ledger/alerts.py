@@ -52,6 +52,17 @@ class Recorded:
     unchanged: int = 0
 
 
+def count_alerts(recorded: Iterable[Recorded]) -> dict[str, int]:
+    """Return how many alerts producers recorded, by what became of them, in the words of a run's outcome."""
+    parts = list(recorded)
+    return {
+        "alerts": sum(part.opened for part in parts),
+        "snoozed": sum(part.snoozed for part in parts),
+        "late": sum(part.late for part in parts),
+        "corrected": sum(part.corrected for part in parts),
+    }
+
+
 def ensure_ledger(session: Session, table_key: str) -> None:
     """Create the tables of alerts and deliveries where they do not exist yet."""
     for table in (ALERTS, DELIVERIES):
