@@ -53,6 +53,7 @@ check: install  ## lint, check types, layers, detection, generated files and the
 	$(BIN)/python -m pytest -q tests/detection/test_quality_guard.py
 	$(BIN)/python -m anomflow.reference --check
 	$(BIN)/python -m cli.reference --check
+	$(BIN)/python benchmarks/pictures.py --check
 	$(PIP) check
 	$(PIP) install -qq --dry-run --no-index --no-deps --require-hashes -r requirements.lock || { \
 		echo "$(VENV) is not what requirements.lock says. Install it again: touch requirements.lock && make install" >&2; exit 1; }
@@ -62,6 +63,7 @@ fix: install  ## repair what ruff can repair, format, write generated files
 	$(BIN)/ruff format .
 	$(BIN)/python -m anomflow.reference
 	$(BIN)/python -m cli.reference
+	$(BIN)/python benchmarks/pictures.py
 
 lock: install  ## pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra demo --universal --python-version 3.11 --upgrade \
