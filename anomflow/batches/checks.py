@@ -97,6 +97,17 @@ def _check_time_zone(batch: Batch, layer: Layer) -> Iterator[Problem]:
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         hint = suggest(name, sorted(zoneinfo.available_timezones()))
         yield layer.problem(("timezone",), f"timezone is {name!r}, which is no IANA time zone (such as Europe/Dublin).{hint}")
+        return
+    yield from _check_periods(batch, layer)
+
+
+def _check_periods(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    """Report periods of which one end has a zone and the other is the batch's, and that end before they start."""
+    for index, period in enumerate(batch.spec.calendar.ignore_periods):
+        start, end = period.span(batch.spec.common.timezone)
+        if end <= start:
+            message = f"ignore_periods.{index}: end {end} is not after start {start}; times without a zone are of timezone"
+            yield layer.problem(("ignore_periods", index), message)
 
 
 def _check_thresholds(batch: Batch, layer: Layer) -> Iterator[Problem]:
