@@ -18,6 +18,7 @@ from anomflow.setting_types import (
     MIN_CHANGE_PATTERN,
     STORE_PATTERN,
     Cron,
+    Day,
     Duration,
     Moment,
     Names,
@@ -115,6 +116,11 @@ _PERIODS_SCHEMA = WithJsonSchema(
 )
 
 
+_DAYS_SCHEMA = WithJsonSchema(
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string", "pattern": r"^\s*\d{4}-\d{2}-\d{2}\s*$"}}}
+)
+
+
 class CalendarSpec(Section):
     """Days and times that are not like others."""
 
@@ -122,6 +128,16 @@ class CalendarSpec(Section):
         (),
         description="Planned events, each with `start`, `end` (the first moment that counts again), and where wanted `metrics` (a name,"
         " or a pattern with `*`) and `reason`: rows in them are neither judged nor learned. Times without a zone are of `timezone`.",
+    )
+    holidays: Names = Field(
+        (),
+        description="Countries, or parts of countries, whose public holidays are compared with earlier holidays and with Sundays, not with"
+        " usual days of the same weekday (`DE`, `DE-BY`, `[DE, FR]`; by the package `holidays`); the default detector heeds them.",
+    )
+    special_days: Annotated[dict[str, tuple[Day, ...]], _DAYS_SCHEMA] = Field(
+        {},
+        description="Recurring days of your own by name (`black_friday: [2025-11-28, 2026-11-27]`): each is compared with the earlier ones"
+        " of its name; the default detector heeds them.",
     )
 
 

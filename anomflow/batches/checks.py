@@ -21,6 +21,7 @@ from anomflow.spec import owners
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import date
 
     from anomflow.batches.layers import Layer
 
@@ -99,6 +100,7 @@ def _check_time_zone(batch: Batch, layer: Layer) -> Iterator[Problem]:
         yield layer.problem(("timezone",), f"timezone is {name!r}, which is no IANA time zone (such as Europe/Dublin).{hint}")
         return
     yield from _check_periods(batch, layer)
+    yield from _check_days(batch, layer)
 
 
 def _check_periods(batch: Batch, layer: Layer) -> Iterator[Problem]:
@@ -108,6 +110,24 @@ def _check_periods(batch: Batch, layer: Layer) -> Iterator[Problem]:
         if end <= start:
             message = f"ignore_periods.{index}: end {end} is not after start {start}; times without a zone are of timezone"
             yield layer.problem(("ignore_periods", index), message)
+
+
+def _check_days(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    """Report countries without known holidays, and days that two names claim."""
+    calendar = batch.spec.calendar
+    if calendar.holidays:
+        from anomflow.holidays import find_code_error  # noqa: PLC0415 - only batches that name a country need it
+
+        for index, code in enumerate(calendar.holidays):
+            wrong = find_code_error(code)
+            if wrong is not None:
+                path = ("holidays", index) if isinstance(layer.values["holidays"], list) else ("holidays",)
+                yield layer.problem(path, f"holidays: {wrong}")
+    names: dict[date, str] = {}
+    for name, days in calendar.special_days.items():
+        for index, day in enumerate(days):
+            if names.setdefault(day, name) != name:
+                yield layer.problem(("special_days", name, index), f"special_days: {day} is of {names[day]} already; a day has one name")
 
 
 def _check_thresholds(batch: Batch, layer: Layer) -> Iterator[Problem]:
