@@ -21,8 +21,8 @@ CADENCE_WINDOWS: Final = 7
 _FEWEST: Final = 3  # rows from which a cadence can be told
 _SHOWN: Final = 5
 _SLACK: Final = timedelta(minutes=5)  # how long a run may take
-COUNTS: Final = ("expected", "ingested", "scored", "without_score", "cold_start", "not_finite", "excluded", "before_start", "judged")
-REASONS: Final = ("cold_start", "not_finite", "excluded", "before_start")
+REASONS: Final = ("cold_start", "not_finite", "excluded", "before_start", "ignored_period")
+COUNTS: Final = ("expected", "ingested", "scored", "without_score", *REASONS, "judged")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from anomflow.judging import BEFORE_START, COLD_START, EXCLUDED, NOT_FINITE
+from anomflow.judging import BEFORE_START, COLD_START, EXCLUDED, IGNORED, NOT_FINITE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,6 +17,7 @@ WHY_NO_SCORE = {
     NOT_FINITE: "the value is missing or not finite",
     EXCLUDED: "the settings exclude the metric from scoring",
     BEFORE_START: "it is older than what the metric's first scoring judges (score_max_n)",
+    IGNORED: "a planned period covers it (ignore_periods)",
 }
 
 
@@ -61,7 +62,8 @@ def _explain_score(evidence: Evidence) -> list[tuple[str, str]]:
         return [("score", "not judged yet: the next score run does")]
     lines = [("model", str(score["model"]))]
     if score.get("reason"):
-        return [*lines, ("score", f"none: {WHY_NO_SCORE.get(score['reason'], score['reason'])}")]
+        why = f": {score['explanation']}" if score.get("explanation") else ""
+        return [*lines, ("score", f"none: {WHY_NO_SCORE.get(score['reason'], score['reason'])}{why}")]
     if score.get("value") != evidence.value:
         lines.append(("judged value", f"{score.get('value')}"))
     low, high = score.get("expected_low"), score.get("expected_high")

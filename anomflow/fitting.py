@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from anomflow.detectors import Choice, Detector, State, build_detector
 from anomflow.detectors.states import checksum
 from anomflow.models import FittedModel, feature_settings, fingerprint, library_versions
+from anomflow.sight import Sight, is_touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from anomflow.periods import Period
     from anomflow.series import SeriesBatch
     from anomflow.spec import FeatureSpec
 
@@ -30,6 +32,7 @@ DEFAULT_CHOICE: Final = Choice()
 class FitSpec:
     """How to train: what the series were made with, and how many rows a rebuilt state starts from and needs at least.
 
+    ``periods`` are those whose rows the series lack; a state that knows any of them is rebuilt.
     ``threads`` metrics are replayed at a time; the result does not depend on it.
     """
 
@@ -39,6 +42,7 @@ class FitSpec:
     min_n: int = 20
     choice: Choice = DEFAULT_CHOICE
     threads: int = 1
+    periods: tuple[Period, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def fit_model(previous: FittedModel | None, series: SeriesBatch, spec: FitSpec) 
     def fit(metric: _Metric) -> _Outcome:
         name, *rows = metric
         state = known.get(name)
-        reason = "new" if state is None else "settings or code changed" if not usable else find_change(state, rows, spec.max_n)
+        reason = "new" if state is None else "settings or code changed" if not usable else _find_reason(name, state, rows, spec)
         return _rebuild(detector, rows, spec, reason) if state is None or reason is not None else _continue(detector, state, rows)
 
     outcomes = dict(zip(series.names, _map(fit, series, spec.threads), strict=True))
@@ -85,6 +89,15 @@ def fit_model(previous: FittedModel | None, series: SeriesBatch, spec: FitSpec) 
         states={name: outcome.state for name, outcome in outcomes.items() if outcome.state is not None},
     )
     return model, _report(outcomes, dropped=tuple(sorted(set(known) - set(outcomes))))
+
+
+def _find_reason(name: str, state: State, rows: Sequence[Floats], spec: FitSpec) -> str | None:
+    reason = find_change(state, rows, spec.max_n)
+    if reason is not None or not spec.periods or rows[0][0] <= state.origin:
+        return reason
+    # What left the beginning of the series may have done so for its age, or because it is ignored now.
+    known = np.append(state.origin, state.seconds)
+    return "rows that it knows are ignored" if is_touched(name, known, Sight(spec.features, spec.timezone, spec.periods)) else None
 
 
 def find_change(state: State, rows: Sequence[Floats], max_n: int) -> str | None:

@@ -17,6 +17,7 @@ COLD_START = "cold_start"
 NOT_FINITE = "not_finite"
 EXCLUDED = "excluded"
 BEFORE_START = "before_start"
+IGNORED = "ignored_period"
 
 
 # What the metadata of our scores looks like to SQL's like.
@@ -24,10 +25,11 @@ OURS = '{"value":%,"model":"%'
 
 
 def read_judged(metadata: pl.Expr) -> list[pl.Expr]:
-    """Return what a score row's metadata says: ``judged_value`` and ``judged`` (whether a score of ours stands there)."""
+    """Return what a score row's metadata says: ``judged_value``, ``judged`` (a score of ours stands there), ``no_score_because``."""
     return [
         metadata.str.json_path_match("$.value").cast(pl.Float64, strict=False).alias("judged_value"),
         metadata.str.json_path_match("$.model").is_not_null().alias("judged"),
+        metadata.str.json_path_match("$.reason").alias("no_score_because"),
     ]
 
 
@@ -68,9 +70,12 @@ class Plan:
     full: frozenset[str]
 
 
-def build_plan(awaiting: pl.DataFrame, excluded: frozenset[str], checkpoints: Mapping[str, float]) -> Plan:
-    """Sort awaiting points: excluded or not finite ones need no replay; late ones, and metrics without a state, a full one.
+def build_plan(
+    awaiting: pl.DataFrame, excluded: frozenset[str], checkpoints: Mapping[str, float], ignored: pl.Series | None = None
+) -> Plan:
+    """Sort awaiting points: excluded, ignored or not finite ones need no replay; late ones, and metrics without a state, a full one.
 
+    ``ignored`` says why a period is ignored that covers a point (null: none does); it becomes the point's explanation.
     ``checkpoints`` holds the epoch seconds (inclusive) up to which a metric's state needs no more rows; a point that
     awaits its judgement there came late, or was corrected.
     """
@@ -78,11 +83,14 @@ def build_plan(awaiting: pl.DataFrame, excluded: frozenset[str], checkpoints: Ma
     reason = (
         pl.when(name.is_in(sorted(excluded)))
         .then(pl.lit(EXCLUDED))
+        .when(pl.col("explanation").is_not_null())
+        .then(pl.lit(IGNORED))
         .when(~pl.col("metric_value").is_finite().fill_null(value=False))
         .then(pl.lit(NOT_FINITE))
     )
-    marked = awaiting.with_columns(reason.alias("reason"))
-    to_score = marked.filter(pl.col("reason").is_null()).drop("reason")
+    covered = pl.lit(None, pl.String) if ignored is None else ignored
+    marked = awaiting.with_columns(covered.alias("explanation")).with_columns(reason.alias("reason"))
+    to_score = marked.filter(pl.col("reason").is_null()).drop("reason", "explanation")
     oldest = to_score.group_by("metric_name").agg(pl.col("metric_timestamp").min().dt.epoch("us") / 1e6)
     full = frozenset(metric for metric, first in oldest.iter_rows() if metric not in checkpoints or first <= checkpoints[metric])
     return Plan(marked.filter(pl.col("reason").is_not_null()), to_score, fresh=frozenset(oldest["metric_name"]) - full, full=full)

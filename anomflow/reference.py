@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
@@ -19,7 +19,7 @@ from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_fore
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
 from anomflow.batches.validation import find_bounds
 from anomflow.setting_types import format_duration
-from anomflow.spec import SECTIONS, ModelConfig, PreprocessParams, owners
+from anomflow.spec import SECTIONS, IgnoredPeriod, ModelConfig, PreprocessParams, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ _DEFAULTS_HEAD: Final = "# The team's defaults: they hold for every batch that d
 
 def plain(value: Any) -> Any:
     """Return a setting's value as a batch file may hold it: durations as text, tuples as lists."""
-    if isinstance(value, timedelta):
-        return format_duration(value)
+    if isinstance(value, timedelta | date):  # a datetime, too, has a space and, where there is one, its offset
+        return format_duration(value) if isinstance(value, timedelta) else str(value)
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, BaseModel):
-        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig)))
+        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig | IgnoredPeriod)))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]|$)")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -68,6 +69,14 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+def check_moment(value: object) -> object:
+    """Let a date or a time through; raise ValueError for anything else, such as a number, which pydantic would take for an epoch."""
+    if isinstance(value, date) or (isinstance(value, str) and _MOMENT.match(value.strip())):
+        return value.strip() if isinstance(value, str) else value
+    msg = f"{value!r} is no date or time; write for example 2026-12-24, 2026-12-24 18:00 or 2026-12-24T18:00+01:00"
+    raise ValueError(msg)
+
+
 _DURATION_SCHEMA = WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "number"}]})
 _NAMES_SCHEMA = WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
 
@@ -85,6 +94,8 @@ _STATUS_SCHEMA = WithJsonSchema(
 
 Cron = Annotated[str, BeforeValidator(expand_cron), _CRON_SCHEMA]
 Status = Annotated[Literal["RUNNING", "STOPPED"], BeforeValidator(_upper), _STATUS_SCHEMA]
+Moment = Annotated[datetime, BeforeValidator(check_moment)]
+Day = Annotated[date, BeforeValidator(check_moment)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), _NAMES_SCHEMA]
 
 # What a name of a warehouse or a channel looks like, and what a model store may be beside it.

@@ -6,13 +6,25 @@ the messages about wrong keys live in ``anomflow.batches``.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from anomflow.setting_types import BLOCK_PATTERN, MIN_CHANGE_PATTERN, STORE_PATTERN, Cron, Duration, Names, PositiveDuration, Status
+from anomflow.setting_types import (
+    BLOCK_PATTERN,
+    MIN_CHANGE_PATTERN,
+    STORE_PATTERN,
+    Cron,
+    Day,
+    Duration,
+    Moment,
+    Names,
+    PositiveDuration,
+    Status,
+)
 
 Job = Literal["ingest", "train", "score", "change", "alert", "plot", "pipeline"]
 JOBS: Final[tuple[Job, ...]] = ("ingest", "train", "score", "change", "alert", "plot", "pipeline")
@@ -66,6 +78,67 @@ class FeatureSpec(Section):
         "mean", description="How the rows of a bucket become its value."
     )
     freq_grace: Duration = Field(timedelta(0), description="Wait this long after a bucket's end before it counts as complete.")
+
+
+class IgnoredPeriod(Section):
+    """A planned event: from when (inclusive) to when (exclusive), the metrics (a name, or a pattern with ``*``), and why."""
+
+    start: Moment
+    end: Moment
+    metrics: str = Field("*", min_length=1)
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> IgnoredPeriod:
+        # A time without a zone is the batch's, which is not known here: what has one is compared with its like only.
+        if (self.start.tzinfo is None) == (self.end.tzinfo is None) and self.end <= self.start:
+            msg = f"end {self.end} is not after start {self.start}; the end is the first moment that counts again"
+            raise ValueError(msg)
+        return self
+
+    def span(self, timezone: str) -> tuple[datetime, datetime]:
+        """Return start and end with their zones; a time without one is of ``timezone``."""
+        zone = ZoneInfo(timezone)
+        start, end = (time if time.tzinfo else time.replace(tzinfo=zone) for time in (self.start, self.end))
+        return start, end
+
+
+_PERIODS_SCHEMA = WithJsonSchema(
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["start", "end"],
+            "additionalProperties": False,
+            "properties": {name: {"type": "string"} for name in ("start", "end", "metrics", "reason")},
+        },
+    }
+)
+
+
+_DAYS_SCHEMA = WithJsonSchema(
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string", "pattern": r"^\s*\d{4}-\d{2}-\d{2}\s*$"}}}
+)
+
+
+class CalendarSpec(Section):
+    """Days and times that are not like others."""
+
+    ignore_periods: Annotated[tuple[IgnoredPeriod, ...], _PERIODS_SCHEMA] = Field(
+        (),
+        description="Planned events, each with `start`, `end` (the first moment that counts again), and where wanted `metrics` (a name,"
+        " or a pattern with `*`) and `reason`: rows in them are neither judged nor learned. Times without a zone are of `timezone`.",
+    )
+    holidays: Names = Field(
+        (),
+        description="Countries, or parts of countries, whose public holidays are compared with earlier holidays and with Sundays, not with"
+        " usual days of the same weekday (`DE`, `DE-BY`, `[DE, FR]`; by the package `holidays`); the default detector heeds them.",
+    )
+    special_days: Annotated[dict[str, tuple[Day, ...]], _DAYS_SCHEMA] = Field(
+        {},
+        description="Recurring days of your own by name (`black_friday: [2025-11-28, 2026-11-27]`): each is compared with the earlier ones"
+        " of its name; the default detector heeds them.",
+    )
 
 
 class PreprocessParams(Section):
@@ -355,6 +428,7 @@ class BatchSpec(BaseModel):
 
     common: CommonSpec
     features: FeatureSpec = FeatureSpec()
+    calendar: CalendarSpec = CalendarSpec()
     detector: DetectorSpec = DetectorSpec()
     models: ModelSpec = ModelSpec()
     ingest: IngestSpec = IngestSpec()
@@ -383,6 +457,7 @@ class BatchSpec(BaseModel):
 SECTIONS: Final[dict[str, type[Section]]] = {
     "common": CommonSpec,
     "features": FeatureSpec,
+    "calendar": CalendarSpec,
     "detector": DetectorSpec,
     "models": ModelSpec,
     "ingest": IngestSpec,

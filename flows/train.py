@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from anomflow.series import build_series
+from anomflow.sight import build_seen, build_sight
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
 from tasks.detection import fit_shards
 from tasks.history import read_history, read_void_points
@@ -26,10 +26,10 @@ def train_stage(run: Run) -> Outcome:
     prepare_tables(run.warehouse, spec.common.table_key)
     shelf = run.shelf
     history = read_history(run.library)
-    series = build_series(history, spec.features, spec.common.timezone, run.as_of)
+    series = build_seen(history, build_sight(spec), run.as_of)
     pinned, notes = pin_version(shelf, run.as_of)
     fitted = fit_shards(series, pinned.models if pinned else {}, run.batch)
-    void = read_void_points(run.library, history, series)
+    void = read_void_points(run.library, history)
     voided = drop_void_scores(run.target, void) if void.height else 0
     publish_version(
         shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "detector", "models", "train"}))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from anomflow.decisions.candidate import CHANGE, Judgements
 from anomflow.decisions.change import Window, find_changes_of_level
 from anomflow.ledger.alerts import Recorded, record_judgements
-from anomflow.series import SeriesBatch, build_series
+from anomflow.sight import build_seen, build_sight
 from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
+    from anomflow.series import SeriesBatch
     from tasks.history import Library
 
 
@@ -22,7 +23,7 @@ def read_recent(library: Library) -> SeriesBatch:
     since = library.as_of - timedelta(days=spec.change.change_metric_timestamp_max_days_ago)
     with library.warehouse.reading() as session:
         rows = library.query(session, "change", since=since, until=library.as_of, max_n=spec.change.change_max_n)
-    return build_series(rows, spec.features, spec.common.timezone, library.as_of)
+    return build_seen(rows, build_sight(spec), library.as_of)
 
 
 def judge_changes(library: Library, series: SeriesBatch) -> Judgements:

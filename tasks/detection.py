@@ -14,6 +14,7 @@ from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
 from anomflow.series import Floats, SeriesBatch, metric_shard, select_series
+from anomflow.sight import find_periods
 from tasks.effects import effect
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], batch: 
     wanted = [name for name in series.names if is_trained(name, spec)]
     by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
     train, threads = spec.train, os.cpu_count() or 1
-    fit = FitSpec(spec.features, spec.common.timezone, train.train_max_n, train.train_min_n, batch.detector, threads)
+    fit = FitSpec(spec.features, spec.common.timezone, train.train_max_n, train.train_min_n, batch.detector, threads, find_periods(spec))
     usable = previous if len(previous) == shards else {}
     pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
     return _sum_up({shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()])

@@ -12,6 +12,7 @@ from anomflow.decisions.freshness import MEMORY, Patience, find_overdue, find_su
 from anomflow.frames import ALERTS
 from anomflow.ingestion import POINT
 from anomflow.ledger.alerts import Recorded, record_judgements
+from anomflow.sight import find_periods
 from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def find_arrival(library: Library) -> Patience:
     spec = library.batch.spec
     job: Job = "alert" if spec.ingest.disable_ingest else "ingest"
     waits = find_patience(spec, [job], library.as_of)
-    return Patience(library.as_of) if waits is None else Patience(library.as_of, waits)
+    periods = find_periods(spec)
+    return Patience(library.as_of, periods=periods) if waits is None else Patience(library.as_of, waits, periods)
 
 
 def _read_unknown(session: Session, library: Library) -> pl.DataFrame:

@@ -10,9 +10,10 @@ import polars as pl
 
 from anomflow.frames import METRIC, SCORE
 from anomflow.ingestion import POINT
-from anomflow.judging import OURS, find_awaiting, find_orphans, read_judged
+from anomflow.judging import IGNORED, OURS, find_awaiting, find_orphans, read_judged
 from anomflow.reading import read_query
-from anomflow.series import SeriesBatch, build_series, series_frame
+from anomflow.series import build_series, series_frame
+from anomflow.sight import build_sight, find_ignored
 from anomflow.spec import FeatureSpec
 from tasks.effects import RETRIES, effect
 
@@ -117,20 +118,27 @@ def read_scored_names(library: Library) -> frozenset[str]:
 
 
 @effect("read void scores", retries=RETRIES)
-def read_void_points(library: Library, history: pl.DataFrame, series: SeriesBatch) -> pl.DataFrame:
-    """Return the points of the score window whose score judged another value than they have now, or that are gone."""
+def read_void_points(library: Library, history: pl.DataFrame) -> pl.DataFrame:
+    """Return the points of the score window whose score judged another value than they have now, or that are gone.
+
+    So are those that have no score because a period was ignored that is not any more.
+    """
     spec = library.batch.spec
+    sight = build_sight(spec)
     since = library.as_of - timedelta(days=spec.score.score_metric_timestamp_max_days_ago)
     with library.warehouse.reading() as session:
         scores = library.query(session, "scores", since=since)
-    points = series_frame(series) if spec.features.freq else history.select(*POINT, "metric_value").unique(POINT, keep="last")
+    series = build_series(history, spec.features, spec.common.timezone, library.as_of) if spec.features.freq else None
+    points = series_frame(series) if series else history.select(*POINT, "metric_value").unique(POINT, keep="last")
     judged = scores.select(*POINT, "metadata", *read_judged(pl.col("metadata"))).filter(
         pl.col("judged"), pl.col("metric_timestamp") <= library.as_of
     )
     present = points.filter(pl.col("metric_timestamp") >= since).join(judged.select(POINT), on=POINT, how="semi")
-    void = find_awaiting(present, judged.select(*POINT, "metadata")).select(POINT)
+    was_ignored = judged.filter(pl.col("no_score_because") == IGNORED)
+    seen_again = was_ignored.filter(find_ignored(was_ignored, sight).is_null()).select(POINT)
+    void = pl.concat([find_awaiting(present, judged.select(*POINT, "metadata")).select(POINT), seen_again])
     # The starts of buckets need not be times of rows, and buckets are not counted.
-    return void if spec.features.freq else pl.concat([void, find_orphans(judged, history)])
+    return (void if spec.features.freq else pl.concat([void, find_orphans(judged, history)])).unique(maintain_order=True)
 
 
 @effect("read chart rows", retries=RETRIES)

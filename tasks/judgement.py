@@ -15,7 +15,8 @@ from anomflow.decisions.names import matches
 from anomflow.decisions.newest import find_newest
 from anomflow.ingestion import POINT
 from anomflow.judging import BEFORE_START, Plan, build_plan, fill_scores, limit_first, null_scores, score_rows
-from anomflow.series import SeriesBatch, build_series, build_times
+from anomflow.series import SeriesBatch, build_times
+from anomflow.sight import build_seen, build_sight, find_ignored
 from tasks.detection import ToScore, is_trained, score_shards
 from tasks.history import read_history, read_scored_names
 
@@ -40,7 +41,8 @@ def plan_points(library: Library, pinned: Pinned, found: Candidates) -> Planned:
     awaiting, left_out = _limit_first(library, found.awaiting)
     names = awaiting["metric_name"].unique().to_list()
     excluded = frozenset(name for name in names if not _is_scored(name, spec))
-    return Planned(build_plan(awaiting, excluded, _checkpoints(pinned)), found.rows, left_out)
+    ignored = find_ignored(awaiting, build_sight(spec, pinned.features))
+    return Planned(build_plan(awaiting, excluded, _checkpoints(pinned), ignored), found.rows, left_out)
 
 
 def _limit_first(library: Library, awaiting: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -88,9 +90,11 @@ def _score(library: Library, pinned: Pinned, planned: Planned) -> tuple[pl.DataF
     if plan.to_score.is_empty():
         return pl.concat(nulls), {}
 
+    sight = build_sight(spec, pinned.features)
+
     def build(rows: pl.DataFrame, names: frozenset[str]) -> SeriesBatch:
         chosen = rows.filter(pl.col("metric_name").is_in(sorted(names)))
-        return build_series(chosen, *pinned.features, library.as_of)
+        return build_seen(chosen, sight, library.as_of)
 
     history = read_history(library, sorted(plan.full)) if plan.full else planned.rows.clear()
     wanted = build_times(plan.to_score)

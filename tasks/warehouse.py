@@ -15,6 +15,8 @@ from anomflow.decisions.threshold import find_breaches
 from anomflow.frames import ALERTS, METRIC, OBSERVATIONS, SCORE, TABLES
 from anomflow.ingestion import POINT, Incoming, find_changes, metric_rows, score_keys
 from anomflow.ledger.alerts import Recorded, record_judgements
+from anomflow.periods import drop_covered
+from anomflow.sight import find_periods
 from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def _drop_old(session: Session, target: Target) -> int:
 
 def _judge_thresholds(session: Session, target: Target, rows: pl.DataFrame) -> Judgements:
     spec = target.spec
-    judged, candidates = find_breaches(rows, spec.thresholds)
+    judged, candidates = find_breaches(drop_covered(rows, find_periods(spec)), spec.thresholds)
     if candidates:
         known = _read_points(session, target, sorted({candidate.metric_name for candidate in candidates}))
         candidates = place_candidates(candidates, known, Placement(spec.thresholds.tholdalert_snooze_n, spec.alert.alert_max_age))

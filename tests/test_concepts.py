@@ -24,7 +24,7 @@ def read_words(header: str) -> set[str]:
     ("header", "expected"),
     [
         ("job", set(JOBS)),
-        ("reason", {scoring.COLD_START, judging.NOT_FINITE, judging.EXCLUDED, judging.BEFORE_START}),
+        ("reason", {scoring.COLD_START, judging.NOT_FINITE, judging.EXCLUDED, judging.BEFORE_START, judging.IGNORED}),
         ("status", {state.status for state in AlertState if state is not AlertState.ABSENT}),
         ("state", {state.value for state in DeliveryState if state.value != "absent"}),
         ("table", {table.name("<table_key>") for table in (frames.OBSERVATIONS, frames.MODELS, frames.ALERTS, frames.DELIVERIES)}),

@@ -39,6 +39,7 @@ FINE: dict[str, Any] = {
     "not_finite": 0,
     "excluded": 0,
     "before_start": 0,
+    "ignored_period": 0,
     "judged": 24,
     "oldest_waiting": None,
 }

@@ -98,7 +98,7 @@ def test_a_failed_delivery_is_told_with_its_error_and_others_are_not():
     assert "delivery by file" not in lines
 
 
-@pytest.mark.parametrize("reason", ["cold_start", "not_finite", "excluded", "before_start"])
+@pytest.mark.parametrize("reason", ["cold_start", "not_finite", "excluded", "before_start", "ignored_period"])
 def test_a_score_without_number_says_why(reason: str):
     lines = said(score={"model": "v1", "value": 300.0, "reason": reason})
     assert lines["score"].startswith("none: ")

@@ -16,6 +16,8 @@ from anomflow.decisions.threshold import find_breaches
 from anomflow.frames import ALERTS
 from anomflow.ledger.ids import build_alert_id
 from anomflow.ledger.plan import FACTS, read_facts
+from anomflow.periods import drop_covered
+from anomflow.sight import find_periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +42,7 @@ def find_alerts(scores: pl.DataFrame, observations: pl.DataFrame, spec: BatchSpe
     judged when it arrives, so that no alert is late.
     """
     judged, candidates = find_candidates(scores, spec.alert)
-    points = observations.unique(["metric_name", "metric_timestamp"], keep="last", maintain_order=True)
+    points = drop_covered(observations, find_periods(spec)).unique(["metric_name", "metric_timestamp"], keep="last", maintain_order=True)
     breaches = find_breaches(points, spec.thresholds)[1]
     groups: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
     for candidate in (*candidates, *breaches):

@@ -14,7 +14,8 @@ from anomflow.backtest.settings import NAME, build_batch
 from anomflow.decisions.anomaly import find_anomalies
 from anomflow.errors import FrameError, RunError
 from anomflow.frames import UTC
-from anomflow.series import bucket_starts, build_series
+from anomflow.series import bucket_starts
+from anomflow.sight import build_seen, build_sight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +98,7 @@ def _judge(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
     spec = batch.spec
     until: Any = rows["timestamp"].max() or _EPOCH
     observations = rows.select(pl.lit(NAME).alias("metric_name"), metric_timestamp="timestamp", metric_value="value")
-    series = build_series(observations, spec.features, spec.common.timezone, until)
+    series = build_seen(observations, build_sight(spec), until)
     scoring = replay_scores(series, build_replay_spec(batch))
     if scoring.failed:
         raise RunError(f"the series cannot be judged: {scoring.failed[NAME]}")

@@ -15,7 +15,8 @@ from anomflow.backtest.replay import ReplaySpec, build_replay_spec, find_times, 
 from anomflow.backtest.trials import TRIALS, TrialSpec, choose_metrics, run_trials
 from anomflow.decisions.names import is_selected
 from anomflow.frames import SCORES, UTC
-from anomflow.series import SeriesBatch, build_series, select_series
+from anomflow.series import SeriesBatch, select_series
+from anomflow.sight import build_seen, build_sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ def run_backtest(observations: pl.DataFrame, batch: Batch, options: Options, adv
     """
     spec = batch.spec
     rows = observations.filter(pl.col("metric_name").is_not_null(), pl.col("metric_timestamp") <= options.until)
-    built = build_series(rows, spec.features, spec.common.timezone, options.until)
+    built = build_seen(rows, build_sight(spec), options.until)
     series = select_series(built, [name for name in built.names if is_judged(name, spec)])
     parts = list(_run_parts(_divide(series, batch, options.trials), options.processes, advance))
     scores = pl.concat([*(part.scores for part in parts), pl.DataFrame(schema=SCORES)])

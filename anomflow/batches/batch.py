@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.batches.layers import DEFAULT, KeyPath, Origin
@@ -95,7 +96,7 @@ class Batch:
 
         spec = self.spec.detector
         if not spec.model_configs or spec.model_configs[0].model_name == DEFAULT_DETECTOR:
-            return Choice()
+            return Choice(options=find_calendar_options(self.spec))
         from anomflow.detectors.pyod_models.recipe import Recipe  # noqa: PLC0415 - only batches that name a model need it
         from anomflow.preprocessing import PreprocessHook  # noqa: PLC0415 - as above
 
@@ -120,6 +121,15 @@ class Batch:
             return FunctionSource(path.read_text(encoding="utf-8-sig"), path.as_posix(), 1, path)
         origin = self.origins.get(key, DEFAULT)
         return FunctionSource(text, origin.where, origin.text_line or origin.line or 1)
+
+
+def find_calendar_options(spec: BatchSpec) -> dict[str, Any]:
+    """Return what the default detector is told of local time and of days unlike others: nothing where all is as in UTC."""
+    epoch = date(1970, 1, 1)
+    calendar = spec.calendar
+    special = {name: [(day - epoch).days for day in sorted(set(days))] for name, days in calendar.special_days.items()}
+    options = {"timezone": spec.common.timezone, "holidays": list(calendar.holidays), "special_days": special}
+    return {key: value for key, value in options.items() if value and value != "UTC"}
 
 
 def _is_source(key: str) -> bool:

@@ -21,6 +21,7 @@ from anomflow.spec import owners
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from datetime import date
 
     from anomflow.batches.layers import Layer
 
@@ -97,6 +98,36 @@ def _check_time_zone(batch: Batch, layer: Layer) -> Iterator[Problem]:
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         hint = suggest(name, sorted(zoneinfo.available_timezones()))
         yield layer.problem(("timezone",), f"timezone is {name!r}, which is no IANA time zone (such as Europe/Dublin).{hint}")
+        return
+    yield from _check_periods(batch, layer)
+    yield from _check_days(batch, layer)
+
+
+def _check_periods(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    """Report periods of which one end has a zone and the other is the batch's, and that end before they start."""
+    for index, period in enumerate(batch.spec.calendar.ignore_periods):
+        start, end = period.span(batch.spec.common.timezone)
+        if end <= start:
+            message = f"ignore_periods.{index}: end {end} is not after start {start}; times without a zone are of timezone"
+            yield layer.problem(("ignore_periods", index), message)
+
+
+def _check_days(batch: Batch, layer: Layer) -> Iterator[Problem]:
+    """Report countries without known holidays, and days that two names claim."""
+    calendar = batch.spec.calendar
+    if calendar.holidays:
+        from anomflow.holidays import find_code_error  # noqa: PLC0415 - only batches that name a country need it
+
+        for index, code in enumerate(calendar.holidays):
+            wrong = find_code_error(code)
+            if wrong is not None:
+                path = ("holidays", index) if isinstance(layer.values["holidays"], list) else ("holidays",)
+                yield layer.problem(path, f"holidays: {wrong}")
+    names: dict[date, str] = {}
+    for name, days in calendar.special_days.items():
+        for index, day in enumerate(days):
+            if names.setdefault(day, name) != name:
+                yield layer.problem(("special_days", name, index), f"special_days: {day} is of {names[day]} already; a day has one name")
 
 
 def _check_thresholds(batch: Batch, layer: Layer) -> Iterator[Problem]:

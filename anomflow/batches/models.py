@@ -45,6 +45,11 @@ def check_detector(batch: Batch, layer: Layer) -> Iterator[Problem]:
         return
     for index, model in enumerate(models):
         yield from _check_model(index, model, layer)
+    for key in ("holidays", "special_days"):
+        if key in layer.values and batch.value(key):
+            yield layer.problem(
+                (key,), f"{key} has no effect: models of PyOD know no calendar; only the detector {DEFAULT} does", warning=True
+            )
     labels = Counter(model.label for model in models)
     for index, model in enumerate(models):
         if labels[model.label] > 1:

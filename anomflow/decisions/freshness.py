@@ -10,6 +10,7 @@ import polars as pl
 
 from anomflow.decisions.candidate import FRESHNESS, Candidate, find_max_age
 from anomflow.decisions.names import select_metrics
+from anomflow.periods import Period, find_covered
 from anomflow.wording import render_duration, render_time
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ _QUIET: Final = 4  # deadlines around an alert in which another one is snoozed: 
 
 @dataclass(frozen=True)
 class Patience:
-    """What is known beside the pauses: when it is judged, and how long rows take to come in at most."""
+    """What is known beside the pauses: when it is judged, how long rows take to come in at most, when none are expected."""
 
     as_of: datetime
     arrival: timedelta = timedelta(0)
+    periods: tuple[Period, ...] = ()
 
 
 def find_suspects(newest: pl.DataFrame, spec: AlertSpec, patience: Patience) -> list[str]:
@@ -74,15 +76,29 @@ def find_overdue(newest: pl.DataFrame, cadence: pl.DataFrame, spec: AlertSpec, p
     """Return a candidate for each metric whose newest row is older than its deadline.
 
     Its timestamp is that of the newest row, so that an outage is one alert however often it is looked at and whatever is
-    learned meanwhile. Its age counts from the deadline: a metric that was given up long ago is late, not open.
+    learned meanwhile. Its age counts from the deadline: a metric that was given up long ago is late, not open. A deadline in
+    an ignored period is put off to its end, and by as much longer as a row usually takes to come.
     """
     names = find_suspects(newest, spec, patience)
     deadlines = learn_deadlines(cadence, spec, patience)
     if spec.freshness_max_age:
         deadlines = _give_all(names, deadlines, spec.freshness_max_age)
     judged = newest.filter(pl.col("metric_name").is_in(names)).join(deadlines, on="metric_name").drop_nulls("deadline").sort("metric_name")
+    judged = _put_off(judged, patience)
     is_overdue = (patience.as_of - pl.col("last_point")).dt.total_microseconds() > pl.col("deadline") * 1e6
     return tuple(_build(row, spec) for row in judged.filter(is_overdue).iter_rows(named=True))
+
+
+def _put_off(judged: pl.DataFrame, patience: Patience) -> pl.DataFrame:
+    """Move each deadline that lies in an ignored period of its metric behind its end, through one period after another."""
+    usual = _STEPS * pl.col("usual") + patience.arrival.total_seconds()
+    waits = judged.select(pl.min_horizontal("deadline", usual).alias("wait")).to_series()
+    for period in sorted(patience.periods, key=lambda period: period.start):
+        due = pl.col("last_point") + pl.duration(microseconds=pl.col("deadline") * 1e6)
+        is_within = find_covered(judged.select("metric_name", metric_timestamp=due), [period]).is_not_null()
+        ended = (pl.lit(period.end.astimezone(UTC)) - pl.col("last_point")).dt.total_microseconds() / 1e6
+        judged = judged.with_columns(pl.when(is_within).then(ended + waits).otherwise("deadline").alias("deadline"))
+    return judged
 
 
 def _give_all(names: list[str], deadlines: pl.DataFrame, given: timedelta) -> pl.DataFrame:

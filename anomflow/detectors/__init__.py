@@ -25,10 +25,10 @@ class Choice:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _build_multiview(_: Mapping[str, Any]) -> Detector:
+def _build_multiview(options: Mapping[str, Any]) -> Detector:
     from anomflow.detectors.multiview import MultiView  # noqa: PLC0415 - numba takes a second to import
 
-    return MultiView()
+    return MultiView(options)
 
 
 def _build_pyod(options: Mapping[str, Any]) -> Detector:

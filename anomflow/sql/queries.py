@@ -48,6 +48,7 @@ REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
         "not_finite",
         "excluded",
         "before_start",
+        "ignored_period",
         "judged",
         "oldest_waiting",
     ),

@@ -140,7 +140,7 @@ def describe(reading: Reading[State], asked: Window) -> dict[str, Any]:
         "since": asked.since if state is None else state.window.since,
         "metrics": None if coverage is None else coverage.metrics,
         "rows": {name: counts.get(name) for name in ("expected", "ingested", "scored", "without_score", "judged")},
-        "reasons": {name: counts.get(name) for name in ("cold_start", "not_finite", "excluded", "before_start")},
+        "reasons": {name: counts.get(name) for name in ("cold_start", "not_finite", "excluded", "before_start", "ignored_period")},
         "silent_metrics": [] if coverage is None else coverage.silent,
         "waiting_metrics": [] if coverage is None else coverage.waiting,
         "oldest_waiting": None if coverage is None else coverage.oldest_waiting,

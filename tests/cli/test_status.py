@@ -38,7 +38,7 @@ def test_all_is_counted_and_fine(shop: World):
     found = status(shop, 300)
     assert found["state"] == "fine"
     assert found["rows"] == {"expected": 34, "ingested": 34, "scored": 34, "without_score": 10, "judged": 34}
-    assert found["reasons"] == {"cold_start": 10, "not_finite": 0, "excluded": 0, "before_start": 0}
+    assert found["reasons"] == {"cold_start": 10, "not_finite": 0, "excluded": 0, "before_start": 0, "ignored_period": 0}
     assert list(found["deliveries"]) == ["sent"]
     assert found["alerts"]["open"] == 2
     assert found["newest"]["row"] == found["newest"]["score"] == "2026-01-13T12:00:00Z"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from anomflow.detectors.multiview.calendar import Calendar, Moved, move_rows
 from anomflow.detectors.multiview.layout import CALIBRATORS, DAY, HEAD, MEMORY, RECENT, RING, STAGES, VIEWS, Output, Rows
 from anomflow.detectors.multiview.replay import STAMP, replay
 from anomflow.detectors.multiview.words import explain_surprises
@@ -24,23 +25,41 @@ if TYPE_CHECKING:
 
 __all__ = ["MultiView"]
 
-LAYOUT: Final[Mapping[str, np.dtype[Any]]] = {"head": HEAD, "undamped": np.dtype("<f8"), "remembered": np.dtype("<f4")}
+_NONE: Final = np.empty(0)
+
+LAYOUT: Final[Mapping[str, np.dtype[Any]]] = {
+    "head": HEAD,
+    "undamped": np.dtype("<f8"),
+    "remembered": np.dtype("<f4"),
+    "moved": np.dtype("<f8"),  # by how much the kept rows are, where there are holidays or special days; NaN: like no earlier one
+}
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
 
 class MultiView:
-    """Judge rows by several views of their past; see ``anomflow.detectors.states.Detector``."""
+    """Judge rows by several views of their past; see ``anomflow.detectors.states.Detector``.
+
+    ``options`` are a time zone, countries and special days (epoch days by name): ``timezone``, ``holidays``, ``special_days``.
+    """
 
     name = "multiview"
-    version = f"{STAMP:014x}"
     views = VIEWS
     layout = LAYOUT
+
+    def __init__(self, options: Mapping[str, Any] = _NO_OPTIONS) -> None:
+        self.calendar = Calendar.from_options(options)
+
+    @property
+    def version(self) -> str:
+        """Identify the code, and where countries are named their holidays."""
+        return f"{STAMP:014x}{self.calendar.version}"
 
     def check(self, state: State) -> str | None:
         """Say what makes a state unusable, None for a sound one."""
         kept, recent = min(state.rows, RING), min(state.rows, RECENT)
         undamped, remembered = state.memory["undamped"], state.memory["remembered"]
         lengths = (len(state.seconds), len(state.values), len(state.anomalies), len(undamped), len(state.memory["head"]))
-        if lengths != (kept, kept, recent, recent, 1):
+        if lengths != (kept, kept, recent, recent, 1) or len(state.memory["moved"]) != (kept if self.calendar.has_days else 0):
             return f"its arrays do not have the lengths that {state.rows} rows leave behind"
         head = state.memory["head"][0]
         counts = head["remembered"]
@@ -65,7 +84,12 @@ class MultiView:
         head, memory = state.memory["head"].copy(), _unpack(state, len(seconds))
         output = _build_output(state, len(seconds))
         kept = len(state.seconds)
-        replay(Rows(all_values, all_seconds, kept, state.rows - kept), head, memory, output)
+        moved = move_rows(self.calendar, all_seconds, all_values, kept)
+        moves = np.concatenate([_fill(state.memory["moved"], kept), moved.by])
+        unlike = np.isnan(moves)
+        offsets = self.calendar.find_offsets(all_seconds)
+        seen = all_values + np.where(unlike, 0.0, moves) if self.calendar.has_days else all_values
+        replay(Rows(seen, all_seconds, kept, state.rows - kept, all_values, offsets, unlike), head, memory, output)
         after = State(
             rows=state.rows + len(seconds),
             origin=state.origin,
@@ -74,9 +98,14 @@ class MultiView:
             seconds=all_seconds[-RING:].copy(),
             values=all_values[-RING:].copy(),
             anomalies=np.concatenate([state.anomalies, output.anomaly])[-RECENT:],
-            memory={"head": head, "undamped": output.undamped[-RECENT:].copy(), "remembered": _pack(head, memory)},
+            memory={
+                "head": head,
+                "undamped": output.undamped[-RECENT:].copy(),
+                "remembered": _pack(head, memory),
+                "moved": moves[-RING:].copy() if self.calendar.has_days else _NONE,
+            },
         )
-        return _build_replay(output), after
+        return _build_replay(output, moved), after
 
     def explain(self, replay: Replay) -> pl.Series:
         """Say in words which views find each row surprising, null where none does."""
@@ -90,7 +119,7 @@ def _check_order(state: State, seconds: Floats) -> None:
 
 def _build_empty(origin: float) -> State:
     none = np.empty(0)
-    memory = {"head": np.zeros(1, HEAD), "undamped": none, "remembered": np.empty(0, np.float32)}
+    memory = {"head": np.zeros(1, HEAD), "undamped": none, "remembered": np.empty(0, np.float32), "moved": none}
     return State(0, origin, -np.inf, checksum(none, none), none, none, none, memory)
 
 
@@ -126,9 +155,19 @@ def _build_output(state: State, rows: int) -> Output:
     )
 
 
-def _build_replay(output: Output) -> Replay:
+def _fill(moves: Floats, rows: int) -> Floats:
+    return moves if len(moves) == rows else np.zeros(rows)
+
+
+def _build_replay(output: Output, moved: Moved) -> Replay:
+    # A usual value is expected here; on a day that may lie this much below it, the range is as much wider.
+    ranges = (
+        output.expected - (moved.low + moved.high) / 2,
+        output.expected_low - moved.high,
+        output.expected_high - moved.low,
+    )
     finite = np.isfinite(output.expected_low) & np.isfinite(output.expected_high)
-    expected, low, high = (np.where(finite, part, np.nan) for part in (output.expected, output.expected_low, output.expected_high))
+    expected, low, high = (np.where(finite, part, np.nan) for part in ranges)
     return Replay(
         output.anomaly, output.state, expected, low, high, output.step_seconds, output.flat_rows, output.residual, output.surprises
     )

@@ -144,16 +144,25 @@ class Work(NamedTuple):
     motion: NDArray[np.float64]
     courses: Courses
     seconds: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    unlike: NDArray[np.bool_]
     scratch: NDArray[np.float64]
 
 
 class Rows(NamedTuple):
-    """Rows of a metric: ``kept`` ones that it was advanced over before, then new ones; ``base`` rows lie before them all."""
+    """Rows of a metric: ``kept`` ones that it was advanced over before, then new ones; ``base`` rows lie before them all.
+
+    ``values`` are what the views see, ``given`` what the metric had; ``offsets`` are the seconds that local time is ahead of
+    UTC; ``unlike`` marks rows of days that cannot be compared with earlier seasons.
+    """
 
     values: NDArray[np.float64]
     seconds: NDArray[np.float64]
     kept: int
     base: int
+    given: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    unlike: NDArray[np.bool_]
 
 
 class Learned(NamedTuple):

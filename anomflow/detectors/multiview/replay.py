@@ -107,7 +107,7 @@ def judge_row(place: tuple[int, int], work: Work, learned: Learned, said: tuple[
     head, order = learned.head, learned.sizes.order
     look(work, i, learned, surprises)
     look_for_state(work, i, learned, state)
-    look_at_season(work, i, learned, said)
+    is_torn = look_at_season(work, i, learned, said)
     for view in range(VIEW_COUNT):
         if view != AR:
             raw = surprises[view]
@@ -116,7 +116,7 @@ def judge_row(place: tuple[int, int], work: Work, learned: Learned, said: tuple[
         raw = state[view]
         state[view] = 0.0 if math.isnan(raw) else judge_score(learned, FIRST_STATE + view, row, rounded(raw))
     expected = forecast(head, work.scaled, i, order)
-    residual = math.nan if math.isnan(expected) else work.scaled[i] - expected
+    residual = math.nan if math.isnan(expected) or is_torn else work.scaled[i] - expected
     surprises[AR] = judge_residual(residual, row, learned)
     if not math.isnan(residual):
         learn((head, order), work.scaled, i, residual)
@@ -186,7 +186,7 @@ def advance_within(rows: Rows, span: tuple[int, int, bool], heads: Any, memory: 
     if head.stage == 0:
         return
     learned = Learned(head, memory, build_sizes(head))
-    work = build_work(rows.values[:end], rows.seconds[:end], learned, 0 if opening else first)
+    work = build_work(rows, end, learned, 0 if opening else first)
     if opening:
         said = np.empty(VIEW_COUNT), np.empty(STATE_COUNT)
         for i in range(first):
@@ -205,7 +205,7 @@ def _build_replay(stamp: int) -> Any:
         head.kernel = stamp
         total = len(rows.values)
         for i in range(rows.kept, total):
-            out.flat_rows[i - rows.kept] = count_run(rows.values, i, rows.base + i, head)
+            out.flat_rows[i - rows.kept] = count_run(rows.given, i, rows.base + i, head)
         first = rows.kept
         while first < total:
             opening = next_stage(rows.base + first - 1) == rows.base + first

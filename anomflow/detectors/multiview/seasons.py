@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numba import njit
 
-from anomflow.detectors.multiview.layout import RING, SEASON, SEASON_RESID, SEASON_SHAPE, VOL_SEASON, Learned, Sizes, Work
+from anomflow.detectors.multiview.layout import RING, SEASON, SEASON_RESID, SEASON_SHAPE, SHAPE6, VOL_SEASON, Learned, Sizes, Work
 from anomflow.detectors.multiview.nearest import FAR, keep_nearest
 from anomflow.detectors.multiview.stages import MOTION_ROWS
 
@@ -34,12 +34,35 @@ def row_at(seconds: NDArray[np.float64], i: int, target: float, tolerance: float
 
 
 @njit(nogil=True)
-def season_rows(seconds: NDArray[np.float64], i: int, period: float, sizes: Sizes) -> NDArray[np.int64]:
-    """Return the rows of earlier cycles at the phase of row ``i``, newest cycle first; -1 where there is none."""
+def season_rows(work: Work, i: int, period: float, sizes: Sizes) -> NDArray[np.int64]:
+    """Return the rows of earlier cycles at the phase of row ``i`` in local time, newest cycle first; -1 where there is none."""
+    seconds, offsets = work.seconds, work.offsets
     rows = np.empty(sizes.cycles, np.int64)
     for c in range(sizes.cycles):
-        rows[c] = row_at(seconds, i, seconds[i] - (c + 1) * period, period * 0.02)
+        target = seconds[i] - (c + 1) * period
+        rows[c] = row_at(seconds, i, target, period * 0.02)
+        if rows[c] >= 0 and offsets[rows[c]] != offsets[i]:
+            rows[c] = row_at(seconds, i, target + offsets[i] - offsets[rows[c]], period * 0.02)
     return rows
+
+
+@njit(nogil=True)
+def crosses_gap(seconds: NDArray[np.float64], i: int, rows: NDArray[np.int64]) -> bool:
+    """Tell whether the last rows span more than 1.5 times what as many spanned at this phase of any earlier season.
+
+    Such a course is torn: it is like none because rows are missing in it.
+    """
+    oldest = max(0, i - RING + 1) + SHAPE_LAGS - 1
+    if i < oldest:
+        return False
+    span = seconds[i] - seconds[i - SHAPE_LAGS + 1]
+    found = False
+    for row in rows:
+        if row >= oldest:
+            found = True
+            if 1.5 * (seconds[row] - seconds[row - SHAPE_LAGS + 1]) >= span:
+                return False
+    return found
 
 
 @njit(nogil=True)
@@ -149,15 +172,22 @@ def season_motion_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Size
 
 
 @njit(nogil=True)
-def look_at_season(work: Work, i: int, learned: Learned, raws: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
-    """Fill in the raw scores of the views that compare with earlier seasons: those of the onset score, those of the state score."""
+def look_at_season(work: Work, i: int, learned: Learned, raws: tuple[NDArray[np.float64], NDArray[np.float64]]) -> bool:
+    """Fill in the raw scores of the views that compare with earlier seasons: those of the onset score, those of the state score.
+
+    Returns whether the course of the last rows is torn; views that compare courses then have nothing to say.
+    """
     head, sizes = learned.head, learned.sizes
-    if head.period <= 0:
-        return
+    if head.period <= 0 or work.unlike[i]:
+        return False
     raw, state_raw = raws
-    rows = season_rows(work.seconds, i, head.period, sizes)
+    rows = season_rows(work, i, head.period, sizes)
     raw[SEASON_RESID] = season_resid_score(work, i, rows, learned)
+    if crosses_gap(work.seconds, i, rows):
+        raw[SHAPE6] = math.nan
+        return True
     raw[SEASON_SHAPE] = season_shape_score(work, i, rows, sizes)
     state_raw[SEASON] = season_level_score(work, i, rows, sizes)
     if not sizes.small:
         state_raw[VOL_SEASON] = season_motion_score(work, i, rows, sizes)
+    return False

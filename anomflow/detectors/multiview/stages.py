@@ -22,6 +22,7 @@ from anomflow.detectors.multiview.layout import (
     STAGES,
     Head,
     Learned,
+    Rows,
     Sizes,
     Work,
 )
@@ -143,10 +144,10 @@ def build_sizes(head: Head) -> Sizes:
 
 
 @njit(nogil=True)
-def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], learned: Learned, first: int) -> Work:
-    """Return rows under the scale of a stage; those from ``first`` on are to be judged."""
+def build_work(rows: Rows, end: int, learned: Learned, first: int) -> Work:
+    """Return the rows before ``end`` under the scale of a stage; those from ``first`` on are to be judged."""
     head, sizes = learned.head, learned.sizes
-    scaled = np.minimum(np.maximum((bounded(values) - head.center) / head.scale, -LIMIT), LIMIT)
+    scaled = np.minimum(np.maximum((bounded(rows.values[:end]) - head.center) / head.scale, -LIMIT), LIMIT)
     steps = np.zeros(len(scaled))
     steps[1:] = np.abs(np.diff(scaled))
     lag_mean = trailing_mean(scaled, 1, 5)
@@ -160,6 +161,8 @@ def build_work(values: NDArray[np.float64], seconds: NDArray[np.float64], learne
         steps=steps,
         motion=trailing_mean(steps, 0, MOTION_ROWS),
         courses=build_courses(scaled, sizes, first),
-        seconds=seconds,
+        seconds=rows.seconds[:end],
+        offsets=rows.offsets[:end],
+        unlike=rows.unlike[:end],
         scratch=np.empty(len(scaled)),
     )
