@@ -113,7 +113,7 @@ def _print_loudest(loudest: Sequence[Loud]) -> None:
         print_table(("metric", "alerts", "kinds", "the most surprising"), rows)
 
 
-def _print_end(tuned: Tuned, written: bool | None) -> None:  # noqa: FBT001 - an answer with three values
+def _print_end(tuned: Tuned, written: bool | None) -> None:
     path = tuned.past.batch.path.as_posix()
     if not tuned.proposal.changes:
         typer.echo("\nnothing is to be changed")

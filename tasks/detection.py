@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from anomflow.choices import describe_choices
 from anomflow.decisions.names import matches
 from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
+from anomflow.selection import build_selector
 from anomflow.series import Floats, SeriesBatch, metric_shard, select_series
 from tasks.effects import effect
 
@@ -30,6 +32,7 @@ class Fitted:
     rebuilt: int = 0
     cold: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def is_trained(name: str, spec: BatchSpec) -> bool:
@@ -46,10 +49,12 @@ def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], batch: 
     wanted = [name for name in series.names if is_trained(name, spec)]
     by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
     train, threads = spec.train, os.cpu_count() or 1
-    fit = FitSpec(spec.features, spec.common.timezone, train.train_max_n, train.train_min_n, batch.detector, threads)
+    selector, missing = build_selector(batch.alternatives, train.train_min_n)
+    fit = FitSpec(spec.features, spec.common.timezone, train.train_max_n, train.train_min_n, batch.detector, threads, selector)
     usable = previous if len(previous) == shards else {}
     pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
-    return _sum_up({shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()])
+    models, reports = {shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()]
+    return replace(_sum_up(models, reports), notes=tuple(describe_choices(models.values(), reports, missing)))
 
 
 def _sum_up(models: Mapping[int, FittedModel], reports: list[FitReport]) -> Fitted:
