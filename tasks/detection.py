@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from anomflow.backtest.selection import build_selector
 from anomflow.choices import describe_choices
 from anomflow.decisions.names import matches
 from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
-from anomflow.selection import build_selector
 from anomflow.series import Floats, SeriesBatch, metric_shard, select_series
 from tasks.effects import effect
 

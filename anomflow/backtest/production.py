@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anomflow.backtest.replay import NO_SERIES, ReplaySpec
+from anomflow.backtest.selection import build_selector
 from anomflow.fitting import FitSpec, fit_model
 from anomflow.scoring import ScoringSpec
-from anomflow.selection import build_selector
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
