@@ -9,7 +9,7 @@ import typer
 
 from anomflow.backtest.run import Backtest, Options, run_backtest
 from anomflow.backtest.summary import sum_up
-from anomflow.backtest.tuning import Loud, Proposal, find_loudest, find_proposal, set_alert
+from anomflow.backtest.tuning import Loud, Proposal, find_loudest, find_proposal, set_alert, switch_selection
 from anomflow.backtest.words import describe_both, render_rate
 from anomflow.batches import load_batch
 from anomflow.batches.editing import write_setting
@@ -30,26 +30,36 @@ _SAME: Final = ("judged",)
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """A batch's past, what is proposed, and what present and proposed settings make of it."""
+    """A batch's past, what is proposed, what present and proposed settings make of it, and the latter with the other model_selection."""
 
     past: Past
     proposal: Proposal
     present: Backtest
     proposed: Backtest
+    other: Backtest | None = None
 
 
-def tune_past(past: Past, options: Options, asked: float, *, quiet: bool) -> Tuned:
+@dataclass(frozen=True)
+class Wish:
+    """The alerts a week that are wanted at most, and whether to replay the other model_selection as well."""
+
+    asked: float
+    models: bool = False
+
+
+def tune_past(past: Past, options: Options, wish: Wish, *, quiet: bool) -> Tuned:
     """Replay a past, find the setting that gives the alerts a week that are asked for, and replay that.
 
     Raises FrameError where the history is too short to tell.
     """
-    with show_progress(2, quiet=quiet) as advance:
+    with show_progress(3 if wish.models else 2, quiet=quiet) as advance:
         present = proposed = run_backtest(past.rows, past.batch, options, advance(0))
-        proposal = find_proposal(present, past.rows, asked)
+        proposal = find_proposal(present, past.rows, wish.asked)
+        batch = set_alert(past.batch, proposal.key, proposal.value)
         if proposal.changes:
-            batch = set_alert(past.batch, proposal.key, proposal.value)
             proposed = run_backtest(past.rows, batch, options, advance(1))
-    return Tuned(past, proposal, present, proposed)
+        other = run_backtest(past.rows, switch_selection(batch), options, advance(2)) if wish.models else None
+    return Tuned(past, proposal, present, proposed, other)
 
 
 def write_proposal(output: Output, tuned: Tuned) -> bool:
@@ -82,7 +92,7 @@ def print_tuned(output: Output, tuned: Tuned, *, written: bool | None) -> None:
     print_facts([*facts, ("asked", f"at most {proposal.asked:g} alerts a week"), ("proposed", _tell(proposal))])
     typer.echo("")
     print_table(("", "present", "proposed"), _describe_both(sum_up(tuned.present), sum_up(tuned.proposed)))
-    _print_alternatives(proposal)
+    _print_alternatives(tuned)
     _print_loudest(find_loudest(tuned.proposed, LOUDEST))
     _print_end(tuned, written)
 
@@ -99,11 +109,28 @@ def _describe_both(present: Summary, proposed: Summary) -> list[tuple[str, str, 
     return [line for line in describe_both(present, proposed) if line[0] not in _SAME]
 
 
-def _print_alternatives(proposal: Proposal) -> None:
+def _print_alternatives(tuned: Tuned) -> None:
+    proposal = tuned.proposal
     typer.echo("\nalerts a week with")
     tried = [(f"{proposal.key}: {step.value:g}", render_rate(step.a_week)) for step in proposal.steps[-3:]]
     snoozed = [(f"{proposal.lines[0]} and alert_snooze_n: {step.value:g}", render_rate(step.a_week)) for step in proposal.snoozes]
-    print_facts([*tried, *snoozed])
+    others = [] if tuned.other is None else [(f"{proposal.lines[0]} and {_tell_selection(tuned.other)}", _tell_other(tuned))]
+    print_facts([*tried, *snoozed, *others])
+
+
+def _tell_selection(backtest: Backtest) -> str:
+    return f"model_selection: {backtest.batch.spec.detector.model_selection}"
+
+
+def _tell_other(tuned: Tuned) -> str:
+    assert tuned.other is not None  # noqa: S101 - asked for where there is one only
+    other, same = sum_up(tuned.other), sum_up(tuned.proposed)
+    found = "" if same.trials.is_empty() else f"; injected anomalies found: {_tell_found(other)}, without it {_tell_found(same)}"
+    return f"{render_rate(other.a_week)}{found}"
+
+
+def _tell_found(summary: Summary) -> str:
+    return f"{summary.trials['found'].sum()} of {summary.trials['trials'].sum()}"
 
 
 def _print_loudest(loudest: Sequence[Loud]) -> None:
@@ -138,9 +165,14 @@ def _state(tuned: Tuned) -> dict[str, Any]:
         "proposed": {proposal.key: proposal.value, **_state_evidence(tuned.proposed)},
         "tried": [{proposal.key: step.value, "alerts_per_week": asdict(step.a_week)} for step in proposal.steps],
         "snoozes": [{"alert_snooze_n": int(step.value), "alerts_per_week": asdict(step.a_week)} for step in proposal.snoozes],
+        "model_selection": None if tuned.other is None else _state_selection(tuned.other),
         "metrics": [asdict(loud) for loud in find_loudest(tuned.proposed, LOUDEST)],
         "failed": dict(tuned.present.failed),
     }
+
+
+def _state_selection(backtest: Backtest) -> dict[str, Any]:
+    return {"model_selection": backtest.batch.spec.detector.model_selection, **_state_evidence(backtest)}
 
 
 def _state_evidence(backtest: Backtest) -> dict[str, Any]:

@@ -148,6 +148,13 @@ def set_alert(batch: Batch, key: str, value: float) -> Batch:
     return replace(batch, spec=batch.spec.model_copy(update={"alert": alert}))
 
 
+def switch_selection(batch: Batch) -> Batch:
+    """Return a batch with the other ``model_selection``."""
+    detector = batch.spec.detector
+    other = "auto" if detector.model_selection == "fixed" else "fixed"
+    return replace(batch, spec=batch.spec.model_copy(update={"detector": detector.model_copy(update={"model_selection": other})}))
+
+
 def _try_snoozes(backtest: Backtest, batch: Batch, observations: pl.DataFrame, weeks: float) -> Iterator[Step]:
     present = batch.spec.alert.alert_snooze_n
     for rows in (times * max(present, _SHORTEST_SNOOZE) for times in SNOOZES):
