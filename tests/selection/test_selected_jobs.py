@@ -109,7 +109,7 @@ def test_explain_says_what_was_chosen_and_why(world: World):
 
 
 def test_a_backtest_says_what_the_jobs_recorded(world: World):
-    put(world, AUTO + "alert_max_age: 3d\nalert_threshold: 0.7\n", alone=True)
+    put(world, AUTO + "alert_max_age: 3d\nalert_threshold: 0.3\n", alone=True)
     hours: Sequence[int] = (250, 320, 399)
     for hour in hours:
         world.run("ingest", "score", "train", as_of=at(hour), send=False)
