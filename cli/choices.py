@@ -21,7 +21,7 @@ def read_choice(ledgers: Ledgers, version: str, metric: str) -> str | None:
     rows = ledgers.read(
         MODELS, lambda session: f"{ledgers.of_batch(session)} and {session.identifier('version')} = {session.literal(version)}"
     )
-    for row in rows.filter(has_choices(text) for text in rows["settings"]).iter_rows(named=True):
+    for row in (row for row in rows.iter_rows(named=True) if has_choices(row["settings"])):
         try:
             chosen = _load_model(ledgers, row["object_name"], row["sha256"]).chosen.get(metric)
         except ModelError as error:
