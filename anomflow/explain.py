@@ -23,13 +23,14 @@ WHY_NO_SCORE = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The rows that speak of one point: its value, its score, its alerts, their deliveries."""
+    """The rows that speak of one point: its value, its score, its alerts, their deliveries; the detector chosen for its metric."""
 
     value: float | None
     exists: bool
     score: Mapping[str, Any] | None
     alerts: pl.DataFrame
     deliveries: pl.DataFrame
+    detector: str | None = None
 
 
 def read_score(metadata: str | None) -> Mapping[str, Any] | None:
@@ -60,7 +61,7 @@ def _explain_score(evidence: Evidence) -> list[tuple[str, str]]:
     score = evidence.score
     if score is None:
         return [("score", "not judged yet: the next score run does")]
-    lines = [("model", str(score["model"]))]
+    lines = [("model", str(score["model"])), *([("detector", evidence.detector)] if evidence.detector else [])]
     if score.get("reason"):
         why = f": {score['explanation']}" if score.get("explanation") else ""
         return [*lines, ("score", f"none: {WHY_NO_SCORE.get(score['reason'], score['reason'])}{why}")]

@@ -1,15 +1,16 @@
 """Fitted models: the states of a batch's metrics as an immutable object, its bytes, its checksum, its name.
 
 The bytes: ``MAGIC``, the length of a JSON header, the header, a table of numbers per metric, then each kind of array of
-all metrics one after the other (little-endian, each section aligned). Nothing is unpickled here: estimators of PyOD are
-bytes like others, which their detector opens when it judges rows.
+all metrics one after the other (little-endian, each section aligned). Where metrics have detectors of their own:
+``CHOSEN_MAGIC``, the length of a header, the header, then the bytes of a model for each detector. Nothing is unpickled
+here: estimators of PyOD are bytes like others, which their detector opens when it judges rows.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256 as _sha256
 from importlib.metadata import version
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC: Final = b"ANOMFLOW MODEL 1"
+CHOSEN_MAGIC: Final = b"ANOMFLOW MODELS1"
 LIBRARIES: Final = ("numba", "numpy", "polars", "pyod", "scikit-learn", "scipy")
 
 _ALIGN: Final = 16
@@ -38,12 +40,24 @@ _FLOAT: Final = np.dtype("<f8")
 _TABLE: Final = np.dtype([("rows", "<i8"), ("origin", "<f8"), ("checkpoint", "<f8"), ("checksum", "<u8")])
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The detector of a metric by its label, the rows that it was chosen by (0: too few to choose), and what decided."""
+
+    label: str
+    rows: int = 0
+    evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
 @dataclass(frozen=True, eq=False)
 class FittedModel:
     """The states of metrics by name, and what they were made with.
 
     ``settings`` are those that the features were made with (see ``feature_settings``); ``fingerprint`` changes with them
     and with the detector, its options and its code; ``libraries`` are versions by name.
+
+    Where each metric has a detector of its own, ``chosen`` tells which; a label that ``alternatives`` have not is that of
+    ``detector``.
     """
 
     detector: str
@@ -52,6 +66,8 @@ class FittedModel:
     libraries: Mapping[str, str]
     states: Mapping[str, State]
     options: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
+    alternatives: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def origin(self) -> float | None:
@@ -62,6 +78,23 @@ class FittedModel:
     def checkpoint(self) -> float | None:
         """Return the latest checkpoint of a metric in epoch seconds (UTC), None without metrics."""
         return max((state.checkpoint for state in self.states.values()), default=None)
+
+
+def split_model(model: FittedModel) -> dict[str, FittedModel]:
+    """Return the models of one detector each that a model is made of, by label: the default's (an empty label) first."""
+    labels = {name: chosen.label for name, chosen in model.chosen.items() if chosen.label in model.alternatives}
+    parts = {"": Choice(model.detector, model.options), **{label: model.alternatives[label] for label in sorted(set(labels.values()))}}
+    return {
+        label: FittedModel(
+            choice.name,
+            model.settings,
+            model.fingerprint,
+            model.libraries,
+            {name: state for name, state in model.states.items() if labels.get(name, "") == label},
+            choice.options,
+        )
+        for label, choice in parts.items()
+    }
 
 
 def feature_settings(features: FeatureSpec, timezone: str) -> dict[str, object]:
@@ -100,6 +133,19 @@ def object_name(content: bytes) -> str:
 
 def dump(model: FittedModel) -> bytes:
     """Return a model's bytes, the same for the same content."""
+    if not model.chosen:
+        return _dump(model)
+    parts = {label: _dump(part) for label, part in split_model(model).items()}
+    header = {
+        "chosen": {name: [chosen.label, chosen.rows, chosen.evidence] for name, chosen in model.chosen.items()},
+        "parts": [[label, len(content)] for label, content in parts.items()],
+    }
+    text = _json(header)
+    opening = (CHOSEN_MAGIC, len(text).to_bytes(_LENGTH, "little"), text)
+    return b"".join([*(part + bytes(-len(part) % _ALIGN) for part in opening), *parts.values()])
+
+
+def _dump(model: FittedModel) -> bytes:
     detector = build_detector(model.detector, model.options)
     names = sorted(model.states)
     states = [model.states[name] for name in names]
@@ -134,9 +180,25 @@ def load(content: bytes, sha256: str, key: str | None = None) -> FittedModel:
         raise CorruptModelError(f"the model's SHA-256 is {found}, but {sha256} was published. Restore the object or train again.")
     body = verify(content, key)
     try:
-        return _parse(body)
+        return _parse_chosen(body) if bytes(body[: len(MAGIC)]) == CHOSEN_MAGIC else _parse(body)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ModelError) as error:
         raise CorruptModelError(f"the model's bytes are malformed ({error}). Train again.") from error
+
+
+def _parse_chosen(content: memoryview) -> FittedModel:
+    reader = _Reader(content)
+    reader.take(np.dtype("u1"), len(CHOSEN_MAGIC))
+    header = json.loads(reader.take(np.dtype("u1"), int(reader.take(np.dtype("<u8"), 1)[0])).tobytes())
+    parts = {str(label): _parse(reader.take(np.dtype("u1"), size).data) for label, size in header["parts"]}
+    reader.finish()
+    chosen = {str(name): Chosen(str(label), int(rows), dict(evidence)) for name, (label, rows, evidence) in header["chosen"].items()}
+    default, states = parts[""], {name: state for part in parts.values() for name, state in part.states.items()}
+    alternatives = {label: Choice(part.detector, part.options) for label, part in parts.items() if label}
+    model = replace(default, states=dict(sorted(states.items())), chosen=chosen, alternatives=alternatives)
+    found = {label: part.states.keys() for label, part in split_model(model).items()}
+    if sorted(chosen) != sorted(states) or found != {label: part.states.keys() for label, part in parts.items()}:
+        raise ValueError("its metrics are not those of their detectors")
+    return model
 
 
 def _parse(content: memoryview) -> FittedModel:

@@ -13,12 +13,11 @@ from anomflow.calibration import anomaly_score, surprise
 from anomflow.detectors import Detector, Replay, State, build_detector
 from anomflow.fitting import COLD_START
 from anomflow.frames import SCORES
-from anomflow.series import SeriesBatch, to_timestamps
+from anomflow.models import FittedModel, split_model
+from anomflow.series import SeriesBatch, select_series, to_timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from anomflow.models import FittedModel
+    from collections.abc import Iterator, Mapping, Sequence
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +67,28 @@ def score_series(model: FittedModel | None, fresh: SeriesBatch, full: SeriesBatc
     """Judge the rows of ``fresh`` after their state's checkpoint, and all rows of ``full`` from scratch.
 
     A metric of ``fresh`` that the model does not know is judged from scratch as well; one that is in both counts as full.
+    Each metric is judged by the detector that the model has for it.
     """
+    parts: Mapping[str, FittedModel | None] = {"": None} if model is None else split_model(model)
+    others = {name for label, part in parts.items() if label and part is not None for name in part.states}
+    scorings = []
+    for label, part in parts.items():
+        mine = set(part.states) if label and part is not None else {*fresh.names, *full.names} - others
+        scorings.append(_score_part(part, _keep(fresh, mine), _keep(full, mine), spec))
+    return scorings[0] if len(scorings) == 1 else _join(scorings)
+
+
+def _keep(series: SeriesBatch, names: set[str]) -> SeriesBatch:
+    return series if names.issuperset(series.names) else select_series(series, [name for name in series.names if name in names])
+
+
+def _join(scorings: Sequence[Scoring]) -> Scoring:
+    scores = pl.concat([scoring.scores for scoring in scorings]).sort("metric_name", "metric_timestamp", maintain_order=True)
+    failed = {name: reason for scoring in scorings for name, reason in scoring.failed.items()}
+    return Scoring(scores, dict(sorted(failed.items())), tuple(sorted(name for scoring in scorings for name in scoring.unknown)))
+
+
+def _score_part(model: FittedModel | None, fresh: SeriesBatch, full: SeriesBatch, spec: ScoringSpec) -> Scoring:
     detector = build_detector(model.detector, model.options) if model is not None else build_detector()
     states = model.states if model is not None else {}
     judged: dict[str, _Judged] = {}

@@ -194,6 +194,11 @@ _PREPROCESS_SCHEMA = WithJsonSchema(
 )
 
 
+DEFAULT_MODEL: Final = "multiview"
+# Small and cheap, and of two kinds: what a row's neighbours are, and what its columns have in common.
+ALTERNATIVES: Final = (ModelConfig(model_name="KNN"), ModelConfig(model_name="PCA"))
+
+
 class DetectorSpec(Section):
     """Which detector judges, and what it is given; a change rebuilds the models."""
 
@@ -201,6 +206,11 @@ class DetectorSpec(Section):
         (),
         description="Models of PyOD: `model_name` (the class), and where wanted `model_params`, `model_tag`, `model_weight`; "
         "none: the `multiview` detector.",
+    )
+    model_selection: Literal["fixed", "auto"] = Field(
+        "fixed",
+        description="`auto`: each metric is judged by `multiview` or, where that finds clearly more of the anomalies injected into the"
+        " metric's own past, by one of `model_configs` alone (none given: KNN, PCA).",
     )
     model_combination_method: Literal["quadratic", "mean", "min", "max"] = Field(
         "quadratic",
@@ -217,6 +227,12 @@ class DetectorSpec(Section):
         None,
         description="Python source (or a lone include of a file) that defines `preprocess(rows, **preprocess_params)`, for other features.",
     )
+
+    @property
+    def alternatives(self) -> tuple[ModelConfig, ...]:
+        """Return the models that may be chosen instead of the default detector; none with a fixed choice."""
+        named = tuple(model for model in self.model_configs if model.model_name != DEFAULT_MODEL)
+        return () if self.model_selection == "fixed" else named or ALTERNATIVES
 
 
 class ModelSpec(Section):

@@ -16,6 +16,7 @@ def read_evidence(ledgers: Ledgers, metric: str, moment: datetime) -> Evidence:
     """Read a point's value, score, alerts and their deliveries."""
     from anomflow.explain import Evidence, read_score  # noqa: PLC0415 - `--help` need not wait for it
     from anomflow.frames import ALERTS, DELIVERIES, OBSERVATIONS  # noqa: PLC0415 - as above
+    from cli.choices import read_choice  # noqa: PLC0415 - as above
 
     def point(session: Session) -> str:
         where = {"metric_name": metric, "metric_timestamp": moment}
@@ -27,7 +28,9 @@ def read_evidence(ledgers: Ledgers, metric: str, moment: datetime) -> Evidence:
     deliveries = ledgers.read(DELIVERIES, lambda session: _among(session, messages))
     found: dict[str, Any] = {row["metric_type"]: row for row in rows.iter_rows(named=True)}
     value = found.get("metric", {}).get("metric_value")
-    return Evidence(value, "metric" in found, read_score(found.get("score", {}).get("metadata")), alerts, deliveries)
+    score = read_score(found.get("score", {}).get("metadata"))
+    detector = read_choice(ledgers, str(score["model"]), metric) if score is not None else None
+    return Evidence(value, "metric" in found, score, alerts, deliveries, detector)
 
 
 def _among(session: Session, messages: list[str]) -> str:

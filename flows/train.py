@@ -43,7 +43,7 @@ def train_stage(run: Run) -> Outcome:
         "old_objects_dropped": dropped,
     }
     worked = bool(fitted.continued + fitted.rebuilt) or not fitted.failures
-    return finish(run, Outcome("train", counts, fitted.failures, notes, worked))
+    return finish(run, Outcome("train", counts, fitted.failures, (*notes, *fitted.notes), worked))
 
 
 @flow(name="train", flow_run_name="train {batch}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from anomflow.backtest.selection import build_selector
+from anomflow.choices import describe_choices
 from anomflow.decisions.names import matches
 from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel
@@ -31,6 +33,7 @@ class Fitted:
     rebuilt: int = 0
     cold: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def is_trained(name: str, spec: BatchSpec) -> bool:
@@ -47,10 +50,13 @@ def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], batch: 
     wanted = [name for name in series.names if is_trained(name, spec)]
     by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
     train, threads = spec.train, os.cpu_count() or 1
-    fit = FitSpec(spec.features, spec.common.timezone, train.train_max_n, train.train_min_n, batch.detector, threads, find_periods(spec))
+    selector, missing = build_selector(batch.alternatives, train.train_min_n)
+    features = spec.features, spec.common.timezone, train.train_max_n, train.train_min_n
+    fit = FitSpec(*features, batch.detector, threads, find_periods(spec), selector)
     usable = previous if len(previous) == shards else {}
     pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
-    return _sum_up({shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()])
+    models, reports = {shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()]
+    return replace(_sum_up(models, reports), notes=tuple(describe_choices(models.values(), reports, missing)))
 
 
 def _sum_up(models: Mapping[int, FittedModel], reports: list[FitReport]) -> Fitted:

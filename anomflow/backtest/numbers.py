@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from anomflow.backtest.replay import build_replay_spec, replay_scores
+from anomflow.backtest.production import build_replay_spec
+from anomflow.backtest.replay import replay_scores
 from anomflow.backtest.settings import NAME, build_batch
 from anomflow.decisions.anomaly import find_anomalies
 from anomflow.errors import FrameError, RunError

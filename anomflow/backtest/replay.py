@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from anomflow.decisions.names import is_selected
-from anomflow.fitting import FitSpec, fit_model
 from anomflow.frames import SCORES
 from anomflow.scoring import Scoring, ScoringSpec, score_series
 from anomflow.series import SeriesBatch, select_series, to_timestamps
@@ -17,7 +16,8 @@ from anomflow.series import SeriesBatch, select_series, to_timestamps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from anomflow.batches import Batch
+    from anomflow.detectors import Choice
+    from anomflow.fitting import Selector
     from anomflow.models import FittedModel
     from anomflow.spec import BatchSpec
 
@@ -35,19 +35,30 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class ReplaySpec:
-    """What judges the rows: a model without states, how it scores, and ``train_max_n``."""
+    """What judges the rows: a model without states, how it scores, ``train_max_n``, and what chooses a detector for each metric."""
 
     model: FittedModel
     scoring: ScoringSpec
     max_n: int
+    selector: Selector | None = None
+
+    @property
+    def due(self) -> int:
+        """Return how many rows a metric has when its detector is chosen for the first time; 0: it never is."""
+        return self.selector.least_rows if self.selector is not None and self.selector.least_rows <= self.max_n else 0
+
+    def find_model(self, metric: tuple[str, np.ndarray, np.ndarray], segment: Segment) -> FittedModel:
+        """Return what judges the rows of a segment: what training chose by the rows before it."""
+        name, seconds, values = metric
+        if self.selector is None or not self.due or segment.first - segment.origin < self.due:
+            return self.model
+        rows = slice(segment.origin, segment.first)
+        chosen = self.selector.choose(name, seconds[rows], values[rows])
+        return replace(self.model, **_read_choice(self.selector.alternatives.get(chosen.label)))
 
 
-def build_replay_spec(batch: Batch) -> ReplaySpec:
-    """Return how production would judge the metrics of a batch."""
-    spec = batch.spec
-    fit = FitSpec(spec.features, spec.common.timezone, spec.train.train_max_n, spec.train.train_min_n, batch.detector)
-    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n)
-    return ReplaySpec(fit_model(None, NO_SERIES, fit)[0], scoring, spec.train.train_max_n)
+def _read_choice(choice: Choice | None) -> dict[str, Any]:
+    return {} if choice is None else {"detector": choice.name, "options": choice.options}
 
 
 def is_judged(name: str, spec: BatchSpec) -> bool:
@@ -56,9 +67,15 @@ def is_judged(name: str, spec: BatchSpec) -> bool:
     return is_trained and is_selected(name, spec.score.score_include_metrics, spec.score.score_exclude_metrics)
 
 
-def find_segments(rows: int, max_n: int) -> Iterator[Segment]:
-    """Yield the segments of a metric: training moves the origin on when more than ``2 * max_n`` rows lie since it."""
+def find_segments(rows: int, max_n: int, due: int = 0) -> Iterator[Segment]:
+    """Yield the segments of a metric: training moves the origin on when more than ``2 * max_n`` rows lie since it.
+
+    With ``due`` another segment begins after so many rows, from the same origin: there training chooses a detector.
+    """
     first = origin = 0
+    if 0 < due < rows:
+        yield Segment(origin, first, due)
+        first = due
     while first < rows:
         end = min(rows, origin + 2 * max_n + 1)
         yield Segment(origin, first, end)
@@ -67,7 +84,8 @@ def find_segments(rows: int, max_n: int) -> Iterator[Segment]:
 
 def replay_scores(series: SeriesBatch, spec: ReplaySpec) -> Scoring:
     """Judge every row of every metric from the rows before it; a metric that raises is named and stops no other."""
-    long = [name for name, seconds, _ in series if len(seconds) > 2 * spec.max_n + 1]
+    least = spec.due or 2 * spec.max_n + 1
+    long = [name for name, seconds, _ in series if len(seconds) > least]
     short = select_series(series, [name for name in series.names if name not in set(long)])
     scorings = [score_series(spec.model, NO_SERIES, short, spec.scoring)]
     scorings += [_replay_long(metric, spec) for metric in select_series(series, long)]
@@ -79,10 +97,13 @@ def replay_scores(series: SeriesBatch, spec: ReplaySpec) -> Scoring:
 def _replay_long(metric: tuple[str, np.ndarray, np.ndarray], spec: ReplaySpec) -> Scoring:
     name, seconds, values = metric
     parts: list[pl.DataFrame] = []
-    for segment in find_segments(len(seconds), spec.max_n):
+    for segment in find_segments(len(seconds), spec.max_n, spec.due):
         rows = slice(segment.origin, segment.end)
         piece = SeriesBatch((name,), np.array([0, segment.end - segment.origin]), seconds[rows], values[rows])
-        scoring = score_series(spec.model, NO_SERIES, piece, spec.scoring)
+        model = spec.find_model(metric, segment)
+        scoring = score_series(model, NO_SERIES, piece, spec.scoring)
+        if scoring.failed and model.detector != spec.model.detector:
+            scoring = score_series(spec.model, NO_SERIES, piece, spec.scoring)
         if scoring.failed:
             return Scoring(pl.DataFrame(schema=SCORES), scoring.failed, ())
         parts.append(scoring.scores[segment.first - segment.origin :])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from anomflow.backtest.deciding import find_alerts, find_candidates
-from anomflow.backtest.replay import ReplaySpec, build_replay_spec, find_times, is_judged, replay_scores
+from anomflow.backtest.production import build_replay_spec
+from anomflow.backtest.replay import ReplaySpec, find_times, is_judged, replay_scores
 from anomflow.backtest.trials import TRIALS, TrialSpec, choose_metrics, run_trials
 from anomflow.decisions.names import is_selected
 from anomflow.frames import SCORES, UTC

@@ -41,18 +41,19 @@ TRIALS: Final[dict[str, pl.DataType]] = {
 SEED: Final = 5
 LEAST_ROWS: Final = 100
 _SHORTEST: Final = 24
-_LONGEST: Final = 288
+LONGEST: Final = 288
 _DAY: Final = 86_400.0
 _NO_NAMES: Final[dict[str, Any]] = {"alert_include_metrics": (), "alert_exclude_metrics": ()}
 
 
 @dataclass(frozen=True, eq=False)
 class TrialSpec:
-    """How to try a metric: how rows are judged and what alerts, and at how many places."""
+    """How to try a metric: how rows are judged and what alerts, at how many places, over how many rows at most."""
 
     replay: ReplaySpec
     alert: AlertSpec
     places: int
+    longest: int = LONGEST
 
 
 def choose_metrics(series: SeriesBatch, trials: int) -> dict[str, int]:
@@ -73,20 +74,20 @@ def run_trials(metric: Metric, busy: pl.Series, spec: TrialSpec) -> pl.DataFrame
     """Inject every shape at each place of a metric and return TRIALS; ``busy`` are the times of its candidates (UTC)."""
     name, seconds, values = metric
     rng = np.random.default_rng([SEED, _seed(name)])
-    rows = _choose_length(seconds)
+    rows = min(_choose_length(seconds), spec.longest)
     starts = _choose_starts((seconds, busy), (rows, max(spec.replay.scoring.min_n, LEAST_ROWS // 2)), rng)[: spec.places]
     found = []
-    for start, state in _find_states(metric, sorted(starts.tolist()), spec.replay):
+    for start, state, model in _find_states(metric, sorted(starts.tolist()), spec.replay):
         size = float(rng.uniform(SMALLEST, LARGEST)) * find_noise(values[:start])
         stretch = Stretch(values[start : start + rows], float(values[start - 1]), size, rng.standard_normal(rows))
-        found.append(_try_shapes(name, (seconds[start : start + rows], stretch, state), spec))
+        found.append(_try_shapes((seconds[start : start + rows], stretch, state), model, spec).with_columns(metric_name=pl.lit(name)))
     return pl.concat([*found, pl.DataFrame(schema=TRIALS)])
 
 
 def _choose_length(seconds: Floats) -> int:
     """Return the rows of a day, within bounds."""
     step = float(np.median(np.diff(seconds)))
-    return int(np.clip(round(_DAY / step), _SHORTEST, _LONGEST))
+    return int(np.clip(round(_DAY / step), _SHORTEST, LONGEST))
 
 
 def _choose_starts(rows: tuple[Floats, pl.Series], sizes: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -99,23 +100,24 @@ def _choose_starts(rows: tuple[Floats, pl.Series], sizes: tuple[int, int], rng: 
     return rng.permutation(quiet)
 
 
-def _find_states(metric: Metric, starts: list[int], spec: ReplaySpec) -> Iterator[tuple[int, State]]:
-    """Yield the state before each of the ascending places, continued from one to the next of the same origin."""
+def _find_states(metric: Metric, starts: list[int], spec: ReplaySpec) -> Iterator[tuple[int, State, FittedModel]]:
+    """Yield the state before each of the ascending places, continued from one to the next of the same origin, and whose it is."""
     _, seconds, values = metric
-    detector = build_detector(spec.model.detector, spec.model.options)
-    for segment in find_segments(len(seconds), spec.max_n):
+    for segment in find_segments(len(seconds), spec.max_n, spec.due):
+        tried = [start for start in starts if segment.first <= start < segment.end]
+        model = spec.find_model(metric, segment) if tried else spec.model
+        detector = build_detector(model.detector, model.options)
         state, known = None, segment.origin
-        for start in (start for start in starts if segment.first <= start < segment.end):
+        for start in tried:
             if start > known:
                 state, known = detector.advance(state, seconds[known:start], values[known:start])[1], start
             if state is not None:
-                yield start, state
+                yield start, state, model
 
 
-def _try_shapes(name: str, place: tuple[Floats, Stretch, State], spec: TrialSpec) -> pl.DataFrame:
+def _try_shapes(place: tuple[Floats, Stretch, State], model: FittedModel, spec: TrialSpec) -> pl.DataFrame:
     """Judge all shapes of one place together, as metrics that share a state."""
     seconds, stretch, state = place
-    model = spec.replay.model
     shapes = sorted(SHAPES)
     known: Mapping[str, State] = dict.fromkeys(shapes, state)
     changed = SeriesBatch(
@@ -135,7 +137,7 @@ def _try_shapes(name: str, place: tuple[Floats, Stretch, State], spec: TrialSpec
     late = [None if shape not in first else int(np.searchsorted(seconds, first[shape] - 1e-6)) for shape in shapes]
     columns = {"shape": shapes, "rows": len(seconds), "delay_rows": late, "delay_seconds": delays}
     begin = to_timestamps(np.repeat(seconds[:1], len(shapes)))
-    return pl.DataFrame({"metric_name": name, "metric_timestamp": begin, **columns}, schema=TRIALS)
+    return pl.DataFrame({"metric_name": None, "metric_timestamp": begin, **columns}, schema=TRIALS)
 
 
 def sum_up_trials(trials: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from anomflow.detectors import Choice
     from anomflow.errors import Problem
+    from anomflow.spec import DetectorSpec
 
 _LONE_INCLUDE: Final = re.compile(r"""\s*\{%-?\s*include\s+(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*-?%\}\s*""")
 _KINDS: Final = ("default", "file", "environment", "set")
@@ -91,12 +92,27 @@ class Batch:
 
     @property
     def detector(self) -> Choice:
-        """Return the detector that the settings choose, with all that it is built from. Raises as ``find_source``."""
-        from anomflow.detectors import DEFAULT_DETECTOR, PYOD, Choice  # noqa: PLC0415 - imports numpy, which settings do not need
+        """Return the detector that the settings choose, with all that it is built from; the default one where each metric has its own.
+
+        Raises as ``find_source``.
+        """
+        from anomflow.detectors import DEFAULT_DETECTOR, Choice  # noqa: PLC0415 - imports numpy, which settings do not need
 
         spec = self.spec.detector
-        if not spec.model_configs or spec.model_configs[0].model_name == DEFAULT_DETECTOR:
+        is_default = not spec.model_configs or spec.model_configs[0].model_name == DEFAULT_DETECTOR
+        if is_default or spec.alternatives:
             return Choice(options=find_calendar_options(self.spec))
+        return self._build_choice(spec)
+
+    @property
+    def alternatives(self) -> Mapping[str, Choice]:
+        """Return the detectors that may be chosen for a metric instead of the default one, by label. Raises as ``find_source``."""
+        spec = self.spec.detector
+        alone = {model.label: {"model_configs": (model,), "model_selection": "fixed"} for model in spec.alternatives}
+        return {label: self._build_choice(spec.model_copy(update=update)) for label, update in alone.items()}
+
+    def _build_choice(self, spec: DetectorSpec) -> Choice:
+        from anomflow.detectors import PYOD, Choice  # noqa: PLC0415 - as above
         from anomflow.detectors.pyod_models.recipe import Recipe  # noqa: PLC0415 - only batches that name a model need it
         from anomflow.preprocessing import PreprocessHook  # noqa: PLC0415 - as above
 

@@ -39,18 +39,18 @@ def lift_resampling(layer: Layer) -> Layer:
 
 def check_detector(batch: Batch, layer: Layer) -> Iterator[Problem]:
     """Report models that there are not, or that cannot judge metrics, wrong parameters, and features that nothing uses."""
-    models = batch.spec.detector.model_configs
+    models = batch.spec.detector.alternatives or batch.spec.detector.model_configs
     if not models or [model.model_name for model in models] == [DEFAULT]:
         yield from _check_default(batch, layer)
         return
-    for index, model in enumerate(models):
+    for index, model in enumerate(batch.spec.detector.model_configs):
         yield from _check_model(index, model, layer)
     for key in ("holidays", "special_days"):
         if key in layer.values and batch.value(key):
             yield layer.problem(
                 (key,), f"{key} has no effect: models of PyOD know no calendar; only the detector {DEFAULT} does", warning=True
             )
-    labels = Counter(model.label for model in models)
+    labels = Counter([*(model.label for model in models), *([DEFAULT] if batch.spec.detector.alternatives else [])])
     for index, model in enumerate(models):
         if labels[model.label] > 1:
             yield layer.problem(
@@ -104,7 +104,7 @@ def _check_features(batch: Batch, layer: Layer) -> Iterator[Problem]:
         hint = suggest(name, list(PreprocessParams.model_fields))
         message = f"preprocess_params.{name} is not a parameter.{hint} Allowed without a preprocess_fn: diff_n, smooth_n, lags_n"
         yield layer.problem(("preprocess_params", name), message)
-    for index, model in enumerate(spec.model_configs):
+    for index, model in enumerate(spec.alternatives or spec.model_configs):
         if model.model_name in ONE_COLUMN and spec.preprocess_params.lags_n:
             message = f"{model.model_name} judges one number a row; set preprocess_params: {{lags_n: 0}}"
             yield layer.problem(("model_configs", index, "model_name"), message)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-import tempfile
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from anomflow.batches.documents import parse_document
-from anomflow.errors import Problem, SettingsError
+from anomflow.batches.editing import set_text, write_setting
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY: Final = "disable_batch"
-_SETTING: Final = re.compile(rf"""^(?P<key>(["']?){KEY}\2\s*:\s*)(?P<value>[^\s#]*)(?P<rest>.*)$""", re.DOTALL)
-_NAME: Final = re.compile(r"""^(["']?)metric_batch\1\s*:""")
 
 
 def switch_text(text: str, where: str, *, disabled: bool) -> str:
@@ -21,37 +17,7 @@ def switch_text(text: str, where: str, *, disabled: bool) -> str:
 
     Raises SettingsError where no change of one line does it.
     """
-    lines = text.splitlines(keepends=True)
-    value = str(disabled).lower()
-    changed = _replace(lines, value) or _insert(lines, value)
-    if changed is None or not _differs_only_by_the_switch(text, changed, where, disabled=disabled):
-        line = parse_document(text, where).layer.origin((KEY,)).line or 1
-        message = f"{KEY} cannot be changed in a line of its own here; write `{KEY}: {value}` yourself"
-        raise SettingsError([Problem(where, line, message, KEY)])
-    return changed
-
-
-def _replace(lines: list[str], value: str) -> str | None:
-    found = [number for number, line in enumerate(lines) if _SETTING.match(line)]
-    if len(found) != 1:
-        return None
-    line = _SETTING.sub(lambda match: f"{match['key']}{value}{match['rest']}", lines[found[0]])
-    return "".join([*lines[: found[0]], line, *lines[found[0] + 1 :]])
-
-
-def _insert(lines: list[str], value: str) -> str | None:
-    number = next((number for number, line in enumerate(lines) if _NAME.match(line)), None)
-    if number is None or any(_SETTING.match(line) for line in lines):
-        return None
-    end = "\r\n" if lines[number].endswith("\r\n") else "\n"
-    name = lines[number] if lines[number].endswith("\n") else lines[number] + end
-    return "".join([*lines[:number], name, f"{KEY}: {value}{end}", *lines[number + 1 :]])
-
-
-def _differs_only_by_the_switch(text: str, changed: str, where: str, *, disabled: bool) -> bool:
-    before, after = parse_document(text, where), parse_document(changed, where)
-    expected = {**before.layer.values, KEY: disabled}
-    return after.readable and not after.problems and after.layer.values == expected
+    return set_text(text, where, (KEY, str(disabled).lower()))
 
 
 def write_switch(path: Path, *, disabled: bool) -> bool:
@@ -59,26 +25,7 @@ def write_switch(path: Path, *, disabled: bool) -> bool:
 
     Raises SettingsError where no change of one line does it, OSError where the file cannot be written.
     """
-    text = path.read_bytes().decode("utf-8")
-    mark = "\ufeff" if text.startswith("\ufeff") else ""
-    body = text.removeprefix(mark)
-    changed = switch_text(body, path.as_posix(), disabled=disabled)
-    if changed == body:
-        return False
-    _replace_file(path.resolve(), (mark + changed).encode("utf-8"))
-    return True
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).chmod(path.stat().st_mode & 0o7777)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    return write_setting(path, KEY, str(disabled).lower())
 
 
 def read_summary(text: str) -> str:

@@ -38,7 +38,7 @@ class Recipe:
         """Return all of it as plain values."""
         hook = self.hook
         stored = None if hook is None else {"source": hook.source, "filename": hook.filename, "line": hook.line}
-        return {"spec": self.spec.model_dump(mode="json", exclude={"preprocess_fn"}), "hook": stored}
+        return {"spec": self.spec.model_dump(mode="json", exclude={"preprocess_fn", "model_selection"}), "hook": stored}
 
     @property
     def models(self) -> tuple[ModelConfig, ...]:
