@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from anomflow.backtest.deciding import find_alerts, find_candidates
-from anomflow.backtest.replay import ReplaySpec, build_replay_spec, find_times, is_judged, replay_scores
+from anomflow.backtest.replay import ReplaySpec, build_replay_spec, find_times, is_judged, replay_forgotten, replay_scores
 from anomflow.backtest.trials import TRIALS, TrialSpec, choose_metrics, run_trials
 from anomflow.decisions.names import is_selected
+from anomflow.feedback import NO_FEEDBACK
 from anomflow.frames import SCORES, UTC
-from anomflow.series import SeriesBatch, select_series
+from anomflow.series import SeriesBatch, drop_points, select_series
 from anomflow.sight import build_seen, build_sight
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from anomflow.batches import Batch
     from anomflow.decisions.candidate import Candidate
+    from anomflow.feedback import Feedback
     from anomflow.spec import AlertSpec
 
 PARTS: Final = 100  # that a batch is judged in, at most: the steps of a progress bar
@@ -31,12 +33,16 @@ DEFAULT_TRIALS: Final = 20
 
 @dataclass(frozen=True)
 class Options:
-    """What to replay: rows up to ``until``, alerts of their newest ``days`` (None: all), anomalies to inject of each shape."""
+    """What to replay: rows up to ``until``, alerts of their newest ``days`` (None: all), anomalies to inject of each shape.
+
+    ``feedback`` is today's, and acts on the whole past as a proposed setting does.
+    """
 
     until: datetime
     days: float | None = None
     trials: int = DEFAULT_TRIALS
     processes: int = 1
+    feedback: Feedback = NO_FEEDBACK
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +92,16 @@ def run_backtest(observations: pl.DataFrame, batch: Batch, options: Options, adv
     spec = batch.spec
     rows = observations.filter(pl.col("metric_name").is_not_null(), pl.col("metric_timestamp") <= options.until)
     built = build_seen(rows, build_sight(spec), options.until)
-    series = select_series(built, [name for name in built.names if is_judged(name, spec)])
+    whole = select_series(built, [name for name in built.names if is_judged(name, spec)])
+    series = drop_points(whole, options.feedback.points)
     parts = list(_run_parts(_divide(series, batch, options.trials), options.processes, advance))
-    scores = pl.concat([*(part.scores for part in parts), pl.DataFrame(schema=SCORES)])
-    judged, alerts = find_alerts(scores, rows, spec)
+    forgotten = replay_forgotten(whole, options.feedback.points, build_replay_spec(batch))
+    scores = pl.concat([*(part.scores for part in parts), forgotten]).sort("metric_name", "metric_timestamp")
+    judged, alerts = find_alerts(scores, rows, spec, options.feedback.adjustments)
     begin, end = _find_period(rows, options.days)
     return Backtest(
         batch=batch,
-        metrics=find_times(series),
+        metrics=find_times(whole),
         scores=judged,
         alerts=alerts.filter(pl.col("metric_timestamp") >= pl.lit(begin, UTC)),
         trials=pl.concat([*(part.trials for part in parts), pl.DataFrame(schema=TRIALS)]).sort("metric_name", "metric_timestamp", "shape"),
