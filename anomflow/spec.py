@@ -391,7 +391,9 @@ class FeedbackSpec(Section):
         description="Whether feedback acts: rejected alerts raise their metric's threshold, rows of confirmed and expected alerts are"
         " not learned. False: it is kept only.",
     )
-    feedback_days: int = Field(90, ge=1, le=MAX_DAYS, description="A rejected alert raises the threshold for so many days from its point on.")
+    feedback_days: int = Field(
+        90, ge=1, le=MAX_DAYS, description="A rejected alert raises the threshold for this many days from its point on."
+    )
     feedback_max_factor: float = Field(
         8.0,
         ge=1,

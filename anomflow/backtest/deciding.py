@@ -15,7 +15,7 @@ from anomflow.decisions.snooze import BUDGET_PERIOD, Opened, Rules, Verdict, fin
 from anomflow.decisions.threshold import find_breaches
 from anomflow.feedback import NO_FEEDBACK
 from anomflow.frames import ALERTS
-from anomflow.ledger.alerts import NO_FEEDBACK
+from anomflow.ledger.alerts import NO_OPINION
 from anomflow.ledger.ids import build_alert_id
 from anomflow.ledger.plan import FACTS, read_facts
 from anomflow.periods import drop_covered
@@ -89,6 +89,6 @@ def _build_row(batch: str, candidate: Candidate, verdict: Verdict) -> tuple[Any,
         "status": verdict.status,
         "message_id": None,
         "tags": None,
-        **NO_FEEDBACK,
+        **NO_OPINION,
     }
     return tuple(row[column] for column in ALERTS.columns)

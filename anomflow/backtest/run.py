@@ -15,7 +15,7 @@ from anomflow.backtest.replay import ReplaySpec, build_replay_spec, find_times, 
 from anomflow.backtest.trials import TRIALS, TrialSpec, choose_metrics, run_trials
 from anomflow.decisions.names import is_selected
 from anomflow.feedback import NO_FEEDBACK
-from anomflow.frames import SCORES, UTC
+from anomflow.frames import UTC
 from anomflow.series import SeriesBatch, drop_points, select_series
 from anomflow.sight import build_seen, build_sight
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anomflow.batches import Batch
     from anomflow.decisions.candidate import Candidate
-    from anomflow.feedback import Feedback
+    from anomflow.feedback import Adjustment, Feedback
     from anomflow.spec import AlertSpec
 
 PARTS: Final = 100  # that a batch is judged in, at most: the steps of a progress bar
@@ -75,6 +75,7 @@ class _Work:
     replay: ReplaySpec
     alert: AlertSpec
     places: Mapping[str, int]
+    adjustments: Mapping[str, Adjustment]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def run_backtest(observations: pl.DataFrame, batch: Batch, options: Options, adv
     built = build_seen(rows, build_sight(spec), options.until)
     whole = select_series(built, [name for name in built.names if is_judged(name, spec)])
     series = drop_points(whole, options.feedback.points)
-    parts = list(_run_parts(_divide(series, batch, options.trials), options.processes, advance))
+    parts = list(_run_parts(_divide(series, batch, options), options.processes, advance))
     forgotten = replay_forgotten(whole, options.feedback.points, build_replay_spec(batch))
     scores = pl.concat([*(part.scores for part in parts), forgotten]).sort("metric_name", "metric_timestamp")
     judged, alerts = find_alerts(scores, rows, spec, options.feedback.adjustments)
@@ -117,15 +118,20 @@ def _find_period(rows: pl.DataFrame, days: float | None) -> tuple[datetime | Non
     return (first if days is None or last is None else max(first, last - timedelta(days=days))), last
 
 
-def _divide(series: SeriesBatch, batch: Batch, trials: int) -> Sequence[_Work]:
+def _divide(series: SeriesBatch, batch: Batch, options: Options) -> Sequence[_Work]:
     alert = batch.spec.alert
     told = [name for name in series.names if is_selected(name, alert.alert_include_metrics, alert.alert_exclude_metrics)]
-    replay, places = build_replay_spec(batch), choose_metrics(select_series(series, told), trials)
+    replay, places = build_replay_spec(batch), choose_metrics(select_series(series, told), options.trials)
     size = max(1, -(-len(series) // PARTS))
     groups = [series.names[at : at + size] for at in range(0, len(series), size)]
     return [
-        _Work(select_series(series, names), replay, alert, {name: places[name] for name in names if name in places}) for names in groups
+        _Work(select_series(series, names), replay, alert, *(_pick(part, names) for part in (places, options.feedback.adjustments)))
+        for names in groups
     ]
+
+
+def _pick(parts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: parts[name] for name in names if name in parts}
 
 
 def _run_parts(works: Sequence[_Work], processes: int, advance: Callable[[float], None]) -> Iterator[_Part]:
@@ -146,12 +152,13 @@ def _tell(parts: Iterable[_Part], total: int, advance: Callable[[float], None]) 
 def _run_part(work: _Work) -> _Part:
     scoring = replay_scores(work.series, work.replay)
     tried = select_series(work.series, [name for name in work.places if name not in scoring.failed])
-    candidates = find_candidates(scoring.scores.filter(pl.col("metric_name").is_in(tried.names)), work.alert)[1]
-    trials = [
-        run_trials(metric, _find_busy(metric[0], candidates), TrialSpec(work.replay, work.alert, work.places[metric[0]]))
-        for metric in tried
-    ]
+    candidates = find_candidates(scoring.scores.filter(pl.col("metric_name").is_in(tried.names)), work.alert, work.adjustments)[1]
+    trials = [run_trials(metric, _find_busy(metric[0], candidates), _build_trial(work, metric[0])) for metric in tried]
     return _Part(scoring.scores, scoring.failed, pl.concat([*trials, pl.DataFrame(schema=TRIALS)]))
+
+
+def _build_trial(work: _Work, name: str) -> TrialSpec:
+    return TrialSpec(work.replay, work.alert, work.places[name], work.adjustments.get(name))
 
 
 def _find_busy(name: str, candidates: Iterable[Candidate]) -> pl.Series:

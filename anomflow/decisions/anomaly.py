@@ -28,8 +28,8 @@ def find_anomalies(
     """Return the scores with their threshold filled in, and the rows that reach it (inclusive, unrounded).
 
     A row alerts on the side that ``alert_direction`` asks for and from ``alert_min_change`` on (inclusive); where the
-    detector expects nothing, neither can be told and the row alerts. A row without step has no threshold. ``adjustments`` raise the thresholds of
-    metrics whose alerts were rejected, but not a given ``alert_threshold``.
+    detector expects nothing, neither can be told and the row alerts. A row without step has no threshold.
+    ``adjustments`` raise the thresholds of metrics whose alerts were rejected, but not a given ``alert_threshold``.
     """
     judged = _fill_thresholds(scores, spec, adjustments if spec.alert_threshold is None else {})
     scored = judged.filter(pl.col("reason").is_null() & pl.col("anomaly_score").is_not_nan())
