@@ -64,7 +64,6 @@ def check_word(word: str | None) -> str:
 
     if word is None or word not in WORDS:
         told = "; ".join(f"{name}: {meaning}" for name, meaning in WORDS.items())
-        raise typer.BadParameter(
-            f"{word!r} is no feedback; say one of {told}" if word else f"say what it was: {told}", param_hint="FEEDBACK"
-        )
+        wrong = "" if word is None else f"{word!r} is no feedback; "
+        raise typer.BadParameter(f"{wrong}say one of these: {told}", param_hint="FEEDBACK")
     return word
