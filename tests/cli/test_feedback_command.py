@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.cli.commands_run import invoke, read
 from tests.world import START, Clock, World, at, series
 
 SPIKE = 130
+MILD = 50
 
 
 @pytest.fixture
@@ -84,19 +86,20 @@ def test_wrong_words_are_refused(world: World, words: list[str], told: str):
 
 
 def test_the_effect_shows_the_alerts_that_go_and_those_that_stay(shop: World):
-    shop.configure("feedback_days: 100000\nalert_false_alarms_per_month: 100\nalert_snooze_n: 0\n")
-    shop.put(series("orders", 300, spikes=(SPIKE,)))
-    shop.run("ingest", "score", as_of=at(299))
-    alerts = read(shop, "alerts", "shop", "--kind", "anomaly")["alerts"]
-    weakest = min(alerts, key=lambda alert: alert["anomaly_score"])
+    shop.configure("feedback_days: 100000\n")
+    # Of all that is odd here a value a little too high is the least so.
+    rows = series("orders", 260, spikes=(SPIKE,)).with_row_index("row")
+    shop.put(rows.with_columns(metric_value=pl.col("metric_value") + MILD * (pl.col("row") == 250)).drop("row"))
+    shop.run("ingest", "score", as_of=at(259))
     before = read(shop, "feedback", "--effect", "shop")
     assert (before["appear"], before["go"], before["stay"]) == ([], [], len(before["present"]["alerts"]))
-    read(shop, "feedback", weakest["alert_id"], "down")
+    (mild,) = read(shop, "alerts", "shop", "--kind", "anomaly", "--since", at(249).isoformat())["alerts"]
+    read(shop, "feedback", mild["alert_id"], "down")
     after = read(shop, "feedback", "--effect", "shop")
-    assert weakest["metric_timestamp"] in {gone["metric_timestamp"] for gone in after["go"]}
-    assert (after["appear"], after["stay"]) == ([], len(after["present"]["alerts"]) - len(after["go"]))
+    assert [gone["metric_timestamp"] for gone in after["go"]] == [mild["metric_timestamp"]]
+    assert (after["appear"], after["stay"]) == ([], len(after["present"]["alerts"]) - 1)
     assert after["stay"] > 0
-    assert "without feedback  with feedback" in invoke(shop, "feedback", "--effect", "shop").stdout
+    assert "without feedback" in invoke(shop, "feedback", "--effect", "shop").stdout
 
 
 def test_a_confirmed_alert_stays_in_a_replay_that_forgets_its_row(shop: World):
