@@ -20,6 +20,8 @@ select
         as excluded,
     sum(case when metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' and score is null and score_metadata like '%"reason":"before_start"%' then 1 else 0 end)
         as before_start,
+    sum(case when metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' and score is null and score_metadata like '%"reason":"ignored_period"%' then 1 else 0 end)
+        as ignored_period,
     sum(case when metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' then is_judged else 0 end) as judged,
     min(case when metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' and is_point = 1 and is_judged = 0 then metric_timestamp end) as oldest_waiting
 from (

@@ -67,6 +67,15 @@ SELECT
       ELSE 0
     END
   ) AS before_start,
+  SUM(
+    CASE
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000'
+      AND score IS NULL
+      AND score_metadata LIKE '%"reason":"ignored_period"%'
+      THEN 1
+      ELSE 0
+    END
+  ) AS ignored_period,
   SUM(CASE WHEN metric_timestamp >= '2024-01-01 03:00:00.000000' THEN is_judged ELSE 0 END) AS judged,
   MIN(
     CASE
