@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from anomflow.feedback import ROW_KINDS
 from anomflow.wording import (
     choose_digits,
     clean_text,
     render_age,
     render_command,
+    render_feedback,
     render_number,
     render_range,
     render_rarity,
@@ -64,6 +66,7 @@ class AlertView:
     reason: str | None
     tags: tuple[str, ...]
     command: str | None
+    feedback: str | None
     moment: datetime
     surprise: float
 
@@ -118,6 +121,7 @@ def build_view(alert: Mapping[str, Any], created: datetime) -> AlertView:
         reason=clean_text(alert["reason"], _REASON_LIMIT) if alert["reason"] else None,
         tags=_read_tags(alert["tags"]),
         command=render_command(alert["metric_batch"], alert["metric_name"], moment),
+        feedback=render_feedback(alert.get("alert_id")) if kind in ROW_KINDS else None,
         moment=moment,
         surprise=_or_none(alert["surprise"]) or 0.0,
     )

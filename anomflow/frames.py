@@ -76,6 +76,9 @@ ALERTS: Final = Table(
         "status": pl.String(),
         "message_id": pl.String(),
         "tags": pl.String(),
+        "feedback": pl.String(),
+        "feedback_at": UTC,
+        "feedback_note": pl.String(),
     },
     ("alert_id",),
 )

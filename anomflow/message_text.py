@@ -33,6 +33,8 @@ def _render_entry(entry: Entry, *, with_headline: bool) -> str:
         parts.append("\n".join(["  Also:", *_render_others(entry)]))
     if entry.lead.command:
         parts.append(f"  Explain it: {entry.lead.command}")
+    if entry.lead.feedback:
+        parts.append(f"  False alarm? {entry.lead.feedback}")
     return "\n".join(parts)
 
 

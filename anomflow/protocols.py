@@ -50,6 +50,14 @@ class Session(Protocol):
         """Create a table that does not exist yet; leave one that does (also one made by others) as it is."""
         ...
 
+    def find_missing(self, table: Table, name: str) -> Sequence[str]:
+        """Return the columns of ours that a table lacks; raise MissingTableError where there is no such table."""
+        ...
+
+    def ensure_columns(self, table: Table, name: str) -> None:
+        """Add the columns of ours that a table lacks, as one made by an earlier version does."""
+        ...
+
     def upsert(self, table: Table, name: str, rows: pl.DataFrame) -> None:
         """Write rows by the table's key; each replaces every row of that key, the last of equal keys in ``rows`` wins."""
         ...

@@ -37,6 +37,7 @@ def _draft(batch: str, entries: tuple[Entry, ...], listed: tuple[str, ...] = ())
 def _build_entry(batch: str, kind: str, numbers: dict[str, Any], *, is_bare: bool = False) -> Entry:
     alert = {
         **numbers,
+        "alert_id": "00000000-0000-0000-0000-000000000000",
         "metric_batch": batch,
         "metric_name": f"sample_{kind}",
         "kind": kind,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from anomflow.frames import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from anomflow.spec import FeatureSpec
 
@@ -178,13 +178,28 @@ def _pack(rows: pl.DataFrame) -> SeriesBatch:
 def select_series(series: SeriesBatch, names: Collection[str]) -> SeriesBatch:
     """Return the rows of some of the metrics."""
     wanted = set(names)
-    chosen = [(name, seconds, values) for name, seconds, values in series if name in wanted]
+    return _join([(name, seconds, values) for name, seconds, values in series if name in wanted])
+
+
+def drop_points(series: SeriesBatch, points: Mapping[str, Floats], keep: Mapping[str, Floats] | None = None) -> SeriesBatch:
+    """Return a batch without the rows at some times (epoch seconds, by metric), except for those at the times of ``keep``."""
+    if not points:
+        return series
+    nothing, kept = np.empty(0), keep or {}
+    parts = []
+    for name, seconds, values in series:
+        stays = ~np.isin(seconds, points.get(name, nothing)) | np.isin(seconds, kept.get(name, nothing))
+        parts.append((name, seconds[stays], values[stays]))
+    return _join([part for part in parts if len(part[1])])
+
+
+def _join(parts: Sequence[tuple[str, Floats, Floats]]) -> SeriesBatch:
     nothing = np.empty(0)
     return SeriesBatch(
-        names=tuple(name for name, _, _ in chosen),
-        offsets=np.cumsum([0, *(len(seconds) for _, seconds, _ in chosen)], dtype=np.int64),
-        seconds=np.concatenate([nothing, *(seconds for _, seconds, _ in chosen)]),
-        values=np.concatenate([nothing, *(values for _, _, values in chosen)]),
+        names=tuple(name for name, _, _ in parts),
+        offsets=np.cumsum([0, *(len(seconds) for _, seconds, _ in parts)], dtype=np.int64),
+        seconds=np.concatenate([nothing, *(seconds for _, seconds, _ in parts)]),
+        values=np.concatenate([nothing, *(values for _, _, values in parts)]),
     )
 
 

@@ -69,7 +69,7 @@ def _render(letter: Letter, count: int, remarks: Iterable[str]) -> SlackContent:
     shown, rest = letter.entries[:count], letter.entries[count:]
     render = _render_single if letter.is_single else _render_row
     attachments = [{"color": entry.lead.colour, "fallback": escape(entry.lead.headline), "blocks": [render(entry)]} for entry in shown]
-    tail = [*_render_names(letter, rest), *_render_command(shown[0], single=letter.is_single), *map(_build_context, remarks)]
+    tail = [*_render_names(letter, rest), *_render_commands(shown[0], single=letter.is_single), *map(_build_context, remarks)]
     return SlackContent(
         text=escape(cut_text(letter.title, FALLBACK_LIMIT)),
         blocks=[_build_header(_render_title(letter))],
@@ -157,11 +157,12 @@ def _render_names(letter: Letter, rest: Iterable[Entry]) -> Iterable[Block]:
         yield _build_rich(_join_lines([[_build_text("Further metrics with alerts", bold=True)], [_build_text(listed)]]))
 
 
-def _render_command(entry: Entry, *, single: bool) -> Iterable[Block]:
-    if entry.lead.command:
-        label = "Explain it:" if single else "Explain the first one:"
-        command = {"type": "rich_text_preformatted", "elements": [_build_text(entry.lead.command)]}
-        yield _build_rich(_join_lines([[_build_text(label)]]), command)
+def _render_commands(entry: Entry, *, single: bool) -> Iterable[Block]:
+    explain = "Explain it:" if single else "Explain the first one:"
+    reject = "A false alarm? Say so:" if single else "Is the first one a false alarm? Say so:"
+    for label, command in ((explain, entry.lead.command), (reject, entry.lead.feedback)):
+        if command:
+            yield _build_rich(_join_lines([[_build_text(label)]]), {"type": "rich_text_preformatted", "elements": [_build_text(command)]})
 
 
 def _render_origin(letter: Letter, message_id: str) -> str:

@@ -415,6 +415,26 @@ class AlertSpec(Section):
     disable_alert: bool = Field(False, description="Deliver no alerts.")
 
 
+class FeedbackSpec(Section):
+    """What people's verdicts on alerts (`anomflow feedback`) change."""
+
+    feedback_acts: bool = Field(
+        True,
+        description="Whether feedback acts: rejected alerts raise their metric's threshold, rows of confirmed and expected alerts are"
+        " not learned. False: it is kept only.",
+    )
+    feedback_days: int = Field(
+        90, ge=1, le=MAX_DAYS, description="A rejected alert raises the threshold for this many days from its point on."
+    )
+    feedback_max_factor: float = Field(
+        8.0,
+        ge=1,
+        le=1000,
+        description="Rejected alerts make false alarms at most so many times as rare as asked for, each of them twice as rare;"
+        " 1: they do not.",
+    )
+
+
 class PlotSpec(Section):
     """Which charts are published."""
 
@@ -453,6 +473,7 @@ class BatchSpec(BaseModel):
     score: ScoreSpec = ScoreSpec()
     change: ChangeSpec = ChangeSpec()
     alert: AlertSpec = AlertSpec()
+    feedback: FeedbackSpec = FeedbackSpec()
     plot: PlotSpec = PlotSpec()
     pipeline: PipelineSpec = PipelineSpec()
 
@@ -482,6 +503,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "score": ScoreSpec,
     "change": ChangeSpec,
     "alert": AlertSpec,
+    "feedback": FeedbackSpec,
     "plot": PlotSpec,
     "pipeline": PipelineSpec,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import unicodedata
 from datetime import UTC, timedelta
@@ -20,6 +21,8 @@ _MOST_DIGITS = 15
 _SCIENTIFIC_FROM, _SCIENTIFIC_BELOW = 1e15, 1e-4
 _RAREST = 9.0
 _COMMAND_LIMIT = 500
+_ID = re.compile("[0-9a-f]{8}-[0-9a-f-]{27}")
+_ID_LENGTH = 8
 
 
 def clean_text(text: str, limit: int = 200) -> str:
@@ -129,6 +132,13 @@ def render_command(batch: str, metric: str, moment: datetime) -> str | None:
     words = ["anomflow", "explain", *options_end, quote_argument(batch), quote_argument(metric), stamp]
     command = " ".join(words)
     return command if len(command) <= _COMMAND_LIMIT else None
+
+
+def render_feedback(alert_id: str | None) -> str | None:
+    """Write the shell command that rejects an alert as a false alarm; None for what is no id of ours."""
+    if alert_id is None or not _ID.fullmatch(alert_id):
+        return None
+    return f"anomflow feedback {alert_id[:_ID_LENGTH]} down"
 
 
 def quote_argument(text: str) -> str:

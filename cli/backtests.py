@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from anomflow.backtest.words import (
     state_facts,
 )
 from anomflow.errors import FrameError
+from anomflow.feedback import NO_FEEDBACK, Feedback
+from anomflow.ledger.feedback import read_feedback
 from cli.output import Output
 from cli.tables import print_facts, print_table
 
@@ -43,13 +46,14 @@ SHOWN: Final = 20
 
 @dataclass(frozen=True, eq=False)
 class Past:
-    """Rows to replay, the settings to replay them by, and what the rows did not all become (lines)."""
+    """Rows to replay, the settings and feedback to replay them by, and what the rows did not all become (lines)."""
 
     name: str
     batch: Batch
     rows: pl.DataFrame
     rejected: int = 0
     remarks: tuple[str, ...] = ()
+    feedback: Feedback = NO_FEEDBACK
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,7 @@ class Told:
     present: Backtest
     proposed: Backtest | None
     seconds: float
+    titles: tuple[str, str] = ("present", "proposed")
 
     @property
     def failed(self) -> bool:
@@ -71,11 +76,13 @@ def read_past(output: Output, name: str, overrides: Mapping[str, str], until: da
     """Read all rows of a batch up to a time; raises FrameError where there are none."""
     from cli.reading import read_batch  # noqa: PLC0415 - a CSV needs no warehouse
 
-    def read(ledgers: Ledgers) -> tuple[Batch, pl.DataFrame | None]:
-        return ledgers.batch, ledgers.query("train", until=until, **WHOLE_PAST)
+    def read(ledgers: Ledgers) -> tuple[Batch, pl.DataFrame | None, Feedback]:
+        rows = ledgers.query("train", until=until, **WHOLE_PAST)
+        spec = ledgers.batch.spec
+        return ledgers.batch, rows, NO_FEEDBACK if ledgers.session is None else read_feedback(ledgers.session, spec, until)
 
-    batch, rows = read_batch(output, name, read, overrides)
-    return Past(name, batch, require_rows(rows, name))
+    batch, rows, feedback = read_batch(output, name, read, overrides)
+    return Past(name, batch, require_rows(rows, name), feedback=feedback)
 
 
 def read_csv_past(path: Path, overrides: Mapping[str, str]) -> Past:
@@ -102,7 +109,10 @@ def replay(pasts: Sequence[Past], options: Options, *, quiet: bool) -> Told:
     """Replay the present settings and, where there are any, the proposed ones."""
     started = perf_counter()
     with show_progress(len(pasts), quiet=quiet) as advance:
-        results = [run_backtest(past.rows, past.batch, options, advance(at)) for at, past in enumerate(pasts)]
+        results = [
+            run_backtest(past.rows, past.batch, dataclasses.replace(options, feedback=past.feedback), advance(at))
+            for at, past in enumerate(pasts)
+        ]
     return Told(pasts[0], results[0], results[1] if len(results) > 1 else None, perf_counter() - started)
 
 
@@ -126,7 +136,7 @@ def print_told(output: Output, told: Told) -> None:
     if told.proposed is None:
         _print_one(told.present)
     else:
-        _print_both(told.present, told.proposed)
+        _print_both(told.present, told.proposed, told.titles)
 
 
 def _state(told: Told) -> dict[str, Any]:
@@ -158,9 +168,9 @@ def _print_one(backtest: Backtest) -> None:
         print_table(SHAPE_HEADINGS, describe_trials(summary.trials))
 
 
-def _print_both(present: Backtest, proposed: Backtest) -> None:
+def _print_both(present: Backtest, proposed: Backtest, titles: tuple[str, str]) -> None:
     found: Comparison = compare(present, proposed)
-    print_table(("", "present", "proposed"), describe_both(sum_up(present), sum_up(proposed)))
+    print_table(("", *titles), describe_both(sum_up(present), sum_up(proposed)))
     typer.echo(f"\n{found.appear.height} alerts appear, {found.go.height} go, {found.stay.height} stay")
     _print_alerts("appear", found.appear, proposed)
     _print_alerts("go", found.go, present)

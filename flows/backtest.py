@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from anomflow.errors import RunError
 from flows.jobrun import Request, Run, open_run
 from tasks.backtesting import Replayed, publish_backtest, read_past, replay_past
 from tasks.effects import log_line
+from tasks.history import load_feedback
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 def backtest_stage(run: Run, options: Options) -> Backtest:
     """Read the rows of a batch and replay them; raises RunError where no metric can be judged."""
-    result = replay_past(read_past(run.library), run.library, options)
+    past = read_past(run.library)
+    result = replay_past(past, run.library, replace(options, feedback=load_feedback(run.library)))
     if result.failed and result.scores.is_empty():
         raise RunError(f"backtest: all metrics failed: {next(iter(result.failed.values()))}")
     return result

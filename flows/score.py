@@ -9,7 +9,7 @@ from prefect import flow
 
 from anomflow.ledger.alerts import count_alerts
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
-from tasks.history import read_awaiting
+from tasks.history import load_feedback, read_awaiting
 from tasks.judgement import judge_points, plan_points
 from tasks.models import pin_version
 from tasks.warehouse import judge_thresholds, prepare_tables, write_scores
@@ -33,7 +33,7 @@ def score_stage(run: Run) -> Outcome:
             run, Outcome("score", {"points_waiting_for_a_model": found.awaiting.height}, notes=(*notes, "no model yet: run train"))
         )
     plan = plan_points(run.library, pinned, found)
-    judged = judge_points(run.library, pinned, plan)
+    judged = judge_points(run.library, pinned, plan, load_feedback(run.library))
     if judged.scores.is_empty():
         return finish(run, Outcome("score", failures=judged.failures, notes=notes, worked=not judged.failures))
     recorded = write_scores(run.target, judged.rows, judged.judgements)

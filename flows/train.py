@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
+from anomflow.series import drop_points
 from anomflow.sight import build_seen, build_sight
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
 from tasks.detection import fit_shards
-from tasks.history import read_history, read_void_points
+from tasks.history import load_feedback, read_history, read_void_points
 from tasks.models import Draft, drop_old_versions, pin_version, publish_version
 from tasks.warehouse import drop_void_scores, prepare_tables
 
@@ -28,7 +29,8 @@ def train_stage(run: Run) -> Outcome:
     history = read_history(run.library)
     series = build_seen(history, build_sight(spec), run.as_of)
     pinned, notes = pin_version(shelf, run.as_of)
-    fitted = fit_shards(series, pinned.models if pinned else {}, run.batch)
+    learned = drop_points(series, load_feedback(run.library).points)
+    fitted = fit_shards(learned, pinned.models if pinned else {}, run.batch)
     void = read_void_points(run.library, history)
     voided = drop_void_scores(run.target, void) if void.height else 0
     publish_version(

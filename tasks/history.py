@@ -11,6 +11,7 @@ import polars as pl
 from anomflow.frames import METRIC, SCORE
 from anomflow.ingestion import POINT
 from anomflow.judging import IGNORED, OURS, find_awaiting, find_orphans, read_judged
+from anomflow.ledger.feedback import read_feedback
 from anomflow.reading import read_query
 from anomflow.series import build_series, series_frame
 from anomflow.sight import build_sight, find_ignored
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anomflow.batches import Batch
+    from anomflow.feedback import Feedback
     from anomflow.protocols import Session, Warehouse
     from anomflow.sql import Query
 
@@ -49,6 +51,13 @@ def read_history(library: Library, names: Sequence[str] | None = None) -> pl.Dat
     since = library.as_of - timedelta(days=train.train_metric_timestamp_max_days_ago)
     with library.warehouse.reading() as session:
         return library.query(session, "train", since=since, until=library.as_of, max_n=2 * train.train_max_n, metrics=names)
+
+
+@effect("read feedback", retries=RETRIES)
+def load_feedback(library: Library) -> Feedback:
+    """Return what people's feedback on the batch's alerts changes."""
+    with library.warehouse.reading() as session:
+        return read_feedback(session, library.batch.spec, library.as_of)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,13 @@ from anomflow.decisions.names import matches
 from anomflow.decisions.newest import find_newest
 from anomflow.ingestion import POINT
 from anomflow.judging import BEFORE_START, Plan, build_plan, fill_scores, limit_first, null_scores, score_rows
-from anomflow.series import SeriesBatch, build_times
+from anomflow.series import Floats, SeriesBatch, build_times, drop_points
 from anomflow.sight import build_seen, build_sight, find_ignored
 from tasks.detection import ToScore, is_trained, score_shards
 from tasks.history import read_history, read_scored_names
 
 if TYPE_CHECKING:
+    from anomflow.feedback import Adjustment, Feedback
     from anomflow.spec import BatchSpec
     from tasks.history import Candidates, Library
     from tasks.models import Pinned
@@ -76,15 +77,15 @@ class Judged:
     failures: Mapping[str, str]
 
 
-def judge_points(library: Library, pinned: Pinned, planned: Planned) -> Judged:
+def judge_points(library: Library, pinned: Pinned, planned: Planned, feedback: Feedback) -> Judged:
     """Score the planned points and find those worth an alert."""
-    scores, failures = _score(library, pinned, planned)
-    scores, judgements = _judge(library, scores)
+    scores, failures = _score(library, pinned, planned, feedback.points)
+    scores, judgements = _judge(library, scores, feedback.adjustments)
     spec = library.batch.spec
     return Judged(scores, score_rows(scores, spec.name, pinned.version.version, spec.score.score_metric_rounding), judgements, failures)
 
 
-def _score(library: Library, pinned: Pinned, planned: Planned) -> tuple[pl.DataFrame, dict[str, str]]:
+def _score(library: Library, pinned: Pinned, planned: Planned, forgotten: Mapping[str, Floats]) -> tuple[pl.DataFrame, dict[str, str]]:
     spec, plan = library.batch.spec, planned.plan
     nulls = [null_scores(plan.null_rows), null_scores(planned.left_out, BEFORE_START)]
     if plan.to_score.is_empty():
@@ -94,17 +95,18 @@ def _score(library: Library, pinned: Pinned, planned: Planned) -> tuple[pl.DataF
 
     def build(rows: pl.DataFrame, names: frozenset[str]) -> SeriesBatch:
         chosen = rows.filter(pl.col("metric_name").is_in(sorted(names)))
-        return build_seen(chosen, sight, library.as_of)
+        # What is not learned is judged all the same, when its value was corrected.
+        return drop_points(build_seen(chosen, sight, library.as_of), forgotten, keep=wanted)
 
-    history = read_history(library, sorted(plan.full)) if plan.full else planned.rows.clear()
     wanted = build_times(plan.to_score)
+    history = read_history(library, sorted(plan.full)) if plan.full else planned.rows.clear()
     scores, failures = score_shards(ToScore(pinned.models, build(planned.rows, plan.fresh), build(history, plan.full), wanted), spec)
     return pl.concat([fill_scores(scores), *nulls]), failures
 
 
-def _judge(library: Library, scores: pl.DataFrame) -> tuple[pl.DataFrame, list[Judgements]]:
+def _judge(library: Library, scores: pl.DataFrame, adjustments: Mapping[str, Adjustment]) -> tuple[pl.DataFrame, list[Judgements]]:
     spec = library.batch.spec
-    scores, anomalies = find_anomalies(scores, spec.alert)
+    scores, anomalies = find_anomalies(scores, spec.alert, adjustments)
     flat_judged, flat = find_flatlines(scores, spec.alert)
     newest_judged, newest = find_newest(scores, spec.alert)
 

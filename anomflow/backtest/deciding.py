@@ -13,35 +13,42 @@ from anomflow.decisions.candidate import ANOMALY
 from anomflow.decisions.flatline import find_flatlines
 from anomflow.decisions.snooze import BUDGET_PERIOD, Opened, Rules, Verdict, find_verdict
 from anomflow.decisions.threshold import find_breaches
+from anomflow.feedback import NO_FEEDBACK
 from anomflow.frames import ALERTS
+from anomflow.ledger.alerts import NO_OPINION
 from anomflow.ledger.ids import build_alert_id
 from anomflow.ledger.plan import FACTS, read_facts
 from anomflow.periods import drop_covered
 from anomflow.sight import find_periods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from anomflow.decisions.candidate import Candidate
+    from anomflow.feedback import Adjustment
     from anomflow.spec import AlertSpec, BatchSpec
 
 KEY: Final = ("metric_name", "kind", "metric_timestamp")
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def find_candidates(scores: pl.DataFrame, spec: AlertSpec) -> tuple[pl.DataFrame, tuple[Candidate, ...]]:
+def find_candidates(
+    scores: pl.DataFrame, spec: AlertSpec, adjustments: Mapping[str, Adjustment] = NO_FEEDBACK.adjustments
+) -> tuple[pl.DataFrame, tuple[Candidate, ...]]:
     """Return the scores with their thresholds, and the rows that are worth an alert by their score or as a flat line."""
-    judged, anomalies = find_anomalies(scores, spec)
+    judged, anomalies = find_anomalies(scores, spec, adjustments)
     return judged, (*anomalies, *find_flatlines(judged, spec)[1])
 
 
-def find_alerts(scores: pl.DataFrame, observations: pl.DataFrame, spec: BatchSpec) -> tuple[pl.DataFrame, pl.DataFrame]:
+def find_alerts(
+    scores: pl.DataFrame, observations: pl.DataFrame, spec: BatchSpec, adjustments: Mapping[str, Adjustment] = NO_FEEDBACK.adjustments
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the scores with their thresholds, and the alerts (``frames.ALERTS``; open or snoozed), by name, kind and time.
 
     ``observations`` (metric_name, metric_timestamp, metric_value) are compared with the static thresholds. Each row is
     judged when it arrives, so that no alert is late.
     """
-    judged, candidates = find_candidates(scores, spec.alert)
+    judged, candidates = find_candidates(scores, spec.alert, adjustments)
     points = drop_covered(observations, find_periods(spec)).unique(["metric_name", "metric_timestamp"], keep="last", maintain_order=True)
     breaches = find_breaches(points, spec.thresholds)[1]
     groups: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
@@ -82,5 +89,6 @@ def _build_row(batch: str, candidate: Candidate, verdict: Verdict) -> tuple[Any,
         "status": verdict.status,
         "message_id": None,
         "tags": None,
+        **NO_OPINION,
     }
     return tuple(row[column] for column in ALERTS.columns)

@@ -11,10 +11,12 @@ import polars as pl
 from anomflow.decisions.names import is_selected
 from anomflow.frames import SCORES
 from anomflow.scoring import Scoring, ScoringSpec, score_series
-from anomflow.series import SeriesBatch, select_series, to_timestamps
+from anomflow.series import Floats, SeriesBatch, select_series, to_timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
 
     from anomflow.detectors import Choice
     from anomflow.fitting import Selector
@@ -108,6 +110,25 @@ def _replay_long(metric: tuple[str, np.ndarray, np.ndarray], spec: ReplaySpec) -
             return Scoring(pl.DataFrame(schema=SCORES), scoring.failed, ())
         parts.append(scoring.scores[segment.first - segment.origin :])
     return Scoring(pl.concat(parts), {}, ())
+
+
+def replay_forgotten(series: SeriesBatch, points: Mapping[str, Floats], spec: ReplaySpec) -> pl.DataFrame:
+    """Judge the rows at some times (epoch seconds, by metric) as when they came, each run of them forgotten after its judgement."""
+    scores = [pl.DataFrame(schema=SCORES)]
+    for name, seconds, values in select_series(series, list(points)):
+        is_forgotten = np.isin(seconds, points[name])
+        for first, end in _find_runs(is_forgotten):
+            chosen = np.flatnonzero(~is_forgotten[:end] | (np.arange(end) >= first))[-2 * spec.max_n :]
+            piece = SeriesBatch((name,), np.array([0, len(chosen)]), seconds[chosen], values[chosen])
+            wanted = replace(spec.scoring, wanted={name: seconds[first:end]})
+            scores.append(score_series(spec.model, NO_SERIES, piece, wanted).scores)
+    return pl.concat(scores)
+
+
+def _find_runs(marked: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Yield the first row and the end (exclusive) of each run of marked rows."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def find_times(series: SeriesBatch) -> pl.DataFrame:

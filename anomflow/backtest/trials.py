@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from anomflow.detectors import State
+    from anomflow.feedback import Adjustment
     from anomflow.spec import AlertSpec
 
 Floats = NDArray[np.float64]
@@ -48,12 +49,16 @@ _NO_NAMES: Final[dict[str, Any]] = {"alert_include_metrics": (), "alert_exclude_
 
 @dataclass(frozen=True, eq=False)
 class TrialSpec:
-    """How to try a metric: how rows are judged and what alerts, at how many places, over how many rows at most."""
+    """How to try a metric: how rows are judged and what alerts, at how many places, over how many rows at most.
+
+    ``adjustment`` is what feedback makes of its threshold.
+    """
 
     replay: ReplaySpec
     alert: AlertSpec
     places: int
     longest: int = LONGEST
+    adjustment: Adjustment | None = None
 
 
 def choose_metrics(series: SeriesBatch, trials: int) -> dict[str, int]:
@@ -128,7 +133,8 @@ def _try_shapes(place: tuple[Floats, Stretch, State], model: FittedModel, spec: 
     )
     stated = FittedModel(model.detector, model.settings, model.fingerprint, model.libraries, known, model.options)
     scores = score_series(stated, changed, NO_SERIES, spec.replay.scoring).scores
-    candidates = find_candidates(scores, spec.alert.model_copy(update=_NO_NAMES))[1]
+    adjustments = {} if spec.adjustment is None else dict.fromkeys(shapes, spec.adjustment)
+    candidates = find_candidates(scores, spec.alert.model_copy(update=_NO_NAMES), adjustments)[1]
     first: dict[str, float] = {}
     for candidate in candidates:
         moment = candidate.metric_timestamp.timestamp()

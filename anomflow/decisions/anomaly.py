@@ -10,23 +10,28 @@ import polars as pl
 from anomflow import calibration
 from anomflow.decisions.candidate import ANOMALY, Candidate, build_candidate
 from anomflow.decisions.names import select_metrics
+from anomflow.feedback import NO_FEEDBACK, find_notes, raise_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from anomflow.feedback import Adjustment
     from anomflow.spec import AlertSpec
 
 ALWAYS_OPEN: Final = 3  # alerts in 30 days beyond the false alarms asked for: true incidents need room too
 
 
-def find_anomalies(scores: pl.DataFrame, spec: AlertSpec) -> tuple[pl.DataFrame, tuple[Candidate, ...]]:
+def find_anomalies(
+    scores: pl.DataFrame, spec: AlertSpec, adjustments: Mapping[str, Adjustment] = NO_FEEDBACK.adjustments
+) -> tuple[pl.DataFrame, tuple[Candidate, ...]]:
     """Return the scores with their threshold filled in, and the rows that reach it (inclusive, unrounded).
 
     A row alerts on the side that ``alert_direction`` asks for and from ``alert_min_change`` on (inclusive); where the
     detector expects nothing, neither can be told and the row alerts. A row without step has no threshold.
+    ``adjustments`` raise the thresholds of metrics whose alerts were rejected, but not a given ``alert_threshold``.
     """
-    judged = scores.with_columns(_find_thresholds(scores, spec).alias("threshold"))
+    judged = _fill_thresholds(scores, spec, adjustments if spec.alert_threshold is None else {})
     scored = judged.filter(pl.col("reason").is_null() & pl.col("anomaly_score").is_not_nan())
     anomalous = scored.filter(pl.col("anomaly_score") >= pl.col("threshold"), _has_direction(spec), _is_large(spec))
     told = select_metrics(anomalous, spec.alert_include_metrics, spec.alert_exclude_metrics)
@@ -52,6 +57,18 @@ def parse_min_change(value: float | str | None) -> tuple[float, bool]:
     if not 0 <= size < math.inf:
         raise ValueError(f"alert_min_change is {value!r}; give a number from 0 on, or a percentage such as 10%")
     return (size / 100, True) if text.endswith("%") else (size, False)
+
+
+def _fill_thresholds(scores: pl.DataFrame, spec: AlertSpec, adjustments: Mapping[str, Adjustment]) -> pl.DataFrame:
+    """Fill in the thresholds, and say in a row's explanation that its one was raised."""
+    thresholds = _find_thresholds(scores, spec)
+    if not adjustments:
+        return scores.with_columns(thresholds.alias("threshold"))
+    notes = find_notes(scores["metric_name"], adjustments)
+    return scores.with_columns(
+        raise_thresholds(thresholds, scores["metric_name"], adjustments).alias("threshold"),
+        pl.concat_str("explanation", notes, separator="; ", ignore_nulls=True).replace("", None).alias("explanation"),
+    )
 
 
 def _find_thresholds(scores: pl.DataFrame, spec: AlertSpec) -> pl.Series:

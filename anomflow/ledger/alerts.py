@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from anomflow.decisions.candidate import Judgements
     from anomflow.protocols import Session
 
+NO_OPINION: Final = dict.fromkeys(("feedback", "feedback_at", "feedback_note"))
 _KEY: Final = ("metric_name", "metric_timestamp")
 _KEY_TYPES: Final = {column: ALERTS.columns[column] for column in _KEY}
 
@@ -174,6 +175,7 @@ def _build_row(judgements: Judgements, move: Move) -> dict[str, object]:
         "status": move.after.status,
         "message_id": None,
         "tags": json.dumps(find_tags(candidate.metric_name, judgements.tags), sort_keys=True, ensure_ascii=False),
+        **NO_OPINION,
     }
 
 

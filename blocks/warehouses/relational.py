@@ -99,6 +99,13 @@ class RelationalSession(ABC):
             columns.append(f"primary key ({', '.join(self.identifier(column) for column in table.key)})")
         self.execute(f"create table if not exists {self.identifier(name)} ({', '.join(columns)})")
 
+    def find_missing(self, table: Table, name: str) -> Sequence[str]:
+        present = self._match_columns(table, name)
+        return [column for column in table.columns if column not in present]
+
+    def ensure_columns(self, table: Table, name: str) -> None:
+        self._add_columns(table, name, self.find_missing(table, name))
+
     def upsert(self, table: Table, name: str, rows: pl.DataFrame) -> None:
         self._replace(table, name, prepare_rows(table, rows, keep="last"))
 
@@ -173,9 +180,12 @@ class RelationalSession(ABC):
         """Return the columns to write; add those that the table lacks and a row has a value for."""
         present = self._match_columns(table, name)
         wanted = [column for column in table.columns if column not in present and staged[column].count()]
-        for column in wanted:
-            self.execute(f"alter table {self.identifier(name)} add column {self.identifier(column)} {self._declare(table, column)}")
+        self._add_columns(table, name, wanted)
         return [*present, *wanted]
+
+    def _add_columns(self, table: Table, name: str, columns: Sequence[str]) -> None:
+        for column in columns:
+            self.execute(f"alter table {self.identifier(name)} add column {self.identifier(column)} {self._declare(table, column)}")
 
     def _match_columns(self, table: Table, name: str) -> list[str]:
         if name not in self._columns:

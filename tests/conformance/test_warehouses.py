@@ -92,6 +92,19 @@ def test_tables_are_made_once_with_their_columns_and_types(engine: Engine, wareh
         assert read_all(warehouse, table, table.name("metrics")).schema == table.columns
 
 
+def test_columns_that_a_table_lacks_are_added_once_and_empty(engine: Engine, warehouse: FileWarehouse) -> None:
+    earlier = Table("", {name: kind for name, kind in OBSERVATIONS.columns.items() if name != "metadata"}, OBSERVATIONS.key)
+    with warehouse.writing() as session:
+        session.ensure_table(earlier, "metrics")
+        session.upsert(earlier, "metrics", build_rows((DAY, "m", 1.0)).drop("metadata"))
+        assert session.find_missing(OBSERVATIONS, "metrics") == ["metadata"]
+        for _ in range(2):
+            session.ensure_columns(OBSERVATIONS, "metrics")
+        assert session.find_missing(OBSERVATIONS, "metrics") == []
+    fill(warehouse, build_rows((DAY.replace(year=2025), "m", 2.0, "{}")))
+    assert read_all(warehouse).sort("metric_value")["metadata"].to_list() == [None, "{}"]
+
+
 def test_rows_come_back_as_they_were_written(engine: Engine, warehouse: FileWarehouse) -> None:
     rows = build_rows(
         (DAY.replace(microsecond=1), "m", 0.1 + 0.2, '{"a": "ü\n\'"}'),

@@ -78,6 +78,9 @@ def test_a_recorded_alert_has_all_columns(warehouse: File) -> None:
             "status": "open",
             "message_id": None,
             "tags": '{"team": "o\'neil"}',
+            "feedback": None,
+            "feedback_at": None,
+            "feedback_note": None,
         }
     ]
 

@@ -194,3 +194,20 @@ def test_a_message_without_alerts_is_a_mistake() -> None:
 
 def test_the_same_alerts_give_the_same_message() -> None:
     assert make_message() == make_message()
+
+
+def test_a_message_names_the_command_that_rejects_its_alert() -> None:
+    chosen = "3f2a9c1e-1a2b-5222-8333-444455556666"
+    command = "anomflow feedback 3f2a9c1e down"
+    one = build_message(make_input(make_alert(alert_id=chosen)))
+    several = build_message(make_input(make_alert(alert_id=chosen), make_alert(metric_name="visits")))
+    for message in (one, several):
+        assert f"  False alarm? {command}\n" in message.text
+        assert f"{command}<" in message.html
+        assert message.text.count("anomflow feedback") == message.html.count("anomflow feedback") == 1
+
+
+def test_what_is_no_row_or_has_no_id_of_ours_cannot_be_rejected() -> None:
+    chosen = "3f2a9c1e-1a2b-5222-8333-444455556666"
+    for alert in (make_alert(alert_id=chosen, kind="freshness"), make_alert(alert_id="x; rm -rf /"), make_alert(alert_id=None)):
+        assert "anomflow feedback" not in build_message(make_input(alert)).text

@@ -63,6 +63,13 @@ def test_the_command_stands_in_fixed_width() -> None:
     assert "anomflow explain checkout orders 2026-11-20T10:00:00Z" in list(find_texts(fixed))
 
 
+def test_the_command_that_rejects_the_alert_stands_in_fixed_width_too() -> None:
+    alert = make_alert(alert_id="3f2a9c1e-1a2b-5222-8333-444455556666")
+    content = render(build_message(make_input(alert)))
+    fixed = [part for part in find_parts(content.attachments) if part.get("type") == "rich_text_preformatted"]
+    assert "anomflow feedback 3f2a9c1e down" in list(find_texts(fixed))
+
+
 def test_the_sparkline_fits_a_phone() -> None:
     course, _command = [part for part in find_parts(render(make_message()).attachments) if part.get("type") == "rich_text_preformatted"]
     drawn, mark = next(find_texts(course)).splitlines()
