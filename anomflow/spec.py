@@ -323,6 +323,11 @@ class AlertSpec(Section):
         None,
         description="Age of a metric's newest row from which new ones are overdue; none: learned from the pauses of the last weeks.",
     )
+    disable_missing: bool = Field(False, description="Do not alert when rows are missing within the history of a regular metric.")
+    missing_min_rows: int = Field(1, ge=1, description="Rows that must be missing in a row to be worth an alert.")
+    missing_grace: PositiveDuration | None = Field(
+        None, description="How long after the next row a missing one may still come in; none: two runs of the job that brings rows."
+    )
     disable_alert: bool = Field(False, description="Deliver no alerts.")
 
 

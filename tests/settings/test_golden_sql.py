@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
-QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence")
+QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence", "gaps")
 TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
@@ -68,6 +68,7 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "coverage": ("since", "until", "checkpoint"),
     "freshness": ("since", "until"),
     "cadence": ("since", "until", "metrics"),
+    "gaps": ("since", "until", "metrics"),
 }
 
 
