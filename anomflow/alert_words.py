@@ -34,7 +34,7 @@ KINDS: Final[dict[str, tuple[str, str, str]]] = {
     "threshold": ("threshold", "#8A2A77", "\u25b2"),
     "change": ("change", "#00599A", "\u25c6"),
     "freshness": ("freshness", "#8A5A00", "\u25a0"),
-    "missing": ("missing rows", "#7A3E00", "\u25a3"),
+    "missing": ("missing rows", "#7A3E00", "\u2716"),
     "flatline": ("flat line", "#6B5200", "\u271a"),
     "llm": ("language model", "#00694D", "\u25bc"),
     "info": ("info", "#565E6B", "\u25ba"),

@@ -58,8 +58,8 @@ class Judgements:
     """What one producer judged of one kind: every judged row, and the candidates among them.
 
     ``judged`` has the columns metric_name and metric_timestamp (others are ignored): a recorded alert of such a row
-    that is no candidate now is resolved: as corrected, or as recovered where the kind is ``LASTING``. ``budget`` bounds the opened alerts of a metric in 30 days, None
-    does not. ``tags`` go by metric name or pattern (``names.find_tags``).
+    that is no candidate now is resolved, as corrected, or as recovered where the kind is ``LASTING``. ``budget`` bounds
+    the opened alerts of a metric in 30 days, None does not. ``tags`` go by metric name or pattern (``names.find_tags``).
     """
 
     batch: str

@@ -14,7 +14,7 @@ from anomflow.ledger.states import RESOLVED
 from anomflow.wording import render_duration, render_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from typing import Any
 
