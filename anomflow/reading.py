@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TYPES: Final[dict[str, type[pl.DataType]]] = {
     **dict.fromkeys(("metric_name", "metric_type", "metadata", "score_metadata"), pl.String),
     **dict.fromkeys(("metric_value", "week", "pauses", "total", "longest", "pause", "step", "regular"), pl.Float64),
-    **dict.fromkeys(("points", "earlier", *COUNTS[1:]), pl.Int64),
+    **dict.fromkeys(("points", "earlier", "metrics", *COUNTS[1:]), pl.Int64),
 }
 TIMES: Final = ("first_point", "previous_timestamp", "last_earlier", "last_point", "last_score", "oldest_waiting")
 

@@ -328,6 +328,13 @@ class AlertSpec(Section):
     missing_grace: PositiveDuration | None = Field(
         None, description="How long after the next row a missing one may still come in; none: two runs of the job that brings rows."
     )
+    disable_volume: bool = Field(False, description="Do not alert when a batch brings fewer metrics than it used to.")
+    volume_min_share: float = Field(
+        0.5, gt=0, lt=1, description="Share of the fewest metrics that a timestamp used to have, below which it has too few."
+    )
+    volume_grace: PositiveDuration | None = Field(
+        None, description="How long after its time a row may still come in; none: two runs of the job that brings rows."
+    )
     disable_alert: bool = Field(False, description="Deliver no alerts.")
 
 

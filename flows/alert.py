@@ -12,6 +12,7 @@ from tasks.delivery import claim, deliver, group_alerts
 from tasks.freshness import judge_freshness
 from tasks.missing import judge_gaps
 from tasks.outbox import Outbox
+from tasks.volume import judge_volume
 from tasks.warehouse import prepare_tables
 
 if TYPE_CHECKING:
@@ -19,21 +20,23 @@ if TYPE_CHECKING:
 
 
 def alert_stage(run: Run) -> Outcome:
-    """Judge freshness and gaps, then group, claim, send and mark; a channel that fails is tried again by later runs, alone."""
+    """Judge volume, freshness and gaps, then group, claim, send and mark; a channel that fails is tried again by later runs, alone."""
     if run.spec.is_disabled("alert"):
         return skipped("alert")
     prepare_tables(run.warehouse, run.spec.common.table_key)
     outbox = Outbox(run.library, run.clock, run.run_id, run.load_notifier)
+    drop = judge_volume(run.library)
     overdue = judge_freshness(run.library)
     gaps = judge_gaps(run.library)
     grouped = group_alerts(outbox, run.channels)
     states = [deliver(outbox, delivery) for delivery in claim(outbox)]
     given_up = [result for result in states if result.state == "given_up"]
     counts = {
+        "drops_in_volume": drop.opened,
         "overdue": overdue.opened,
         "overdue_but_late": overdue.late,
         "with_missing_rows": gaps.opened,
-        "back": overdue.recovered + gaps.recovered,
+        "back": sum(recorded.recovered for recorded in (drop, overdue, gaps)),
         "messages": int(grouped is not None),
         "sent": sum(result.state == "sent" for result in states),
         "to_try_again": sum(result.state == "failed" for result in states),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anomflow.coverage import find_patience
-from anomflow.decisions.candidate import FRESHNESS, Judgements
+from anomflow.decisions.candidate import FRESHNESS, VOLUME, Judgements
 from anomflow.decisions.freshness import MEMORY, TOLD, Patience, add_recovered, find_overdue, find_returned, find_suspects
 from anomflow.frames import ALERTS
 from anomflow.ledger.alerts import Recorded, record_judgements
@@ -13,6 +14,7 @@ from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import polars as pl
 
@@ -28,8 +30,8 @@ def judge_freshness(library: Library) -> Recorded:
     spec = library.batch.spec
     if spec.alert.disable_freshness:
         return Recorded()
-    patience = find_arrival(library)
     with library.warehouse.reading() as session:
+        patience = replace(find_arrival(library), drops=_read_drops(session, library))
         newest = _query(session, library, "freshness")
         told = _read_told(session, library)
         unknown = add_recovered(newest, told)
@@ -55,6 +57,13 @@ def find_arrival(library: Library) -> Patience:
 def _read_told(session: Session, library: Library) -> pl.DataFrame:
     where = f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(FRESHNESS)}"
     return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where).select(list(TOLD))
+
+
+def _read_drops(session: Session, library: Library) -> tuple[datetime, ...]:
+    where = (
+        f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(VOLUME)} and status = {session.literal('open')}"
+    )
+    return tuple(session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)["metric_timestamp"])
 
 
 def _read_cadence(session: Session, library: Library, names: Sequence[str]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from anomflow.decisions.candidate import FRESHNESS, MISSING, Judgements
+from anomflow.decisions.candidate import FRESHNESS, MISSING, VOLUME, Judgements
 from anomflow.decisions.freshness import MEMORY
 from anomflow.decisions.missing import RECENT, find_filled, find_lossy, find_missing
 from anomflow.frames import ALERTS
@@ -30,7 +30,7 @@ def judge_gaps(library: Library) -> Recorded:
     patience = find_arrival(library)
     with library.warehouse.reading() as session:
         alerts = _read_told(session, library)
-        told, outages = (alerts.filter(pl.col("kind") == kind) for kind in (MISSING, FRESHNESS))
+        told, outages = alerts.filter(pl.col("kind") == MISSING), alerts.filter(pl.col("kind") != MISSING)
         since = library.as_of - RECENT - (spec.alert.missing_grace or patience.arrival)
         recent = library.query(session, "gaps", since=since, until=library.as_of, metrics=None)
         lossy = find_lossy(recent, told, spec.alert)
@@ -46,6 +46,6 @@ def judge_gaps(library: Library) -> Recorded:
 
 def _read_told(session: Session, library: Library) -> pl.DataFrame:
     batch, since = session.literal(library.batch.name), session.literal(library.as_of - MEMORY)
-    kinds = ", ".join(session.literal(kind) for kind in (MISSING, FRESHNESS))
+    kinds = ", ".join(session.literal(kind) for kind in (MISSING, FRESHNESS, VOLUME))
     where = f"metric_batch = {batch} and kind in ({kinds}) and metric_timestamp >= {since}"
     return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where).select(_TOLD)

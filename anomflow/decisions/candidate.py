@@ -16,11 +16,12 @@ THRESHOLD: Final = "threshold"
 FLATLINE: Final = "flatline"
 FRESHNESS: Final = "freshness"
 MISSING: Final = "missing"
+VOLUME: Final = "volume"
 CHANGE: Final = "change"
 INFO: Final = "info"
 
 NEVER_SNOOZED: Final = frozenset({INFO})
-LASTING: Final = frozenset({FRESHNESS, MISSING})  # kinds that tell of a condition: it was there, and ends
+LASTING: Final = frozenset({FRESHNESS, MISSING, VOLUME})  # kinds that tell of a condition: it was there, and ends
 
 DAY: Final = timedelta(days=1)
 STEPS: Final = 3  # an alert may be three steps old, however slow the metric is

@@ -37,10 +37,11 @@ _QUIET: Final = 4  # deadlines around an alert in which no other one is told: ro
 
 @dataclass(frozen=True)
 class Patience:
-    """What is known beside the pauses: when it is judged, and how long rows take to come in at most."""
+    """What is known beside the pauses: when it is judged, how long rows take to come in at most, which drops of the batch were told."""
 
     as_of: datetime
     arrival: timedelta = timedelta(0)
+    drops: tuple[datetime, ...] = ()
 
 
 def find_suspects(newest: pl.DataFrame, spec: AlertSpec, patience: Patience) -> list[str]:
@@ -79,7 +80,8 @@ def find_overdue(newest: pl.DataFrame, cadence: pl.DataFrame, spec: AlertSpec, p
     """Return a candidate for each metric whose newest row is older than its deadline.
 
     ``newest`` has ``metric_name``, ``last_point`` and, as far as is known, ``recovered`` (of ``add_recovered``): after an
-    outage that ended, the next one is waited for until it can be no part of that one.
+    outage that ended, the next one is waited for until it can be no part of that one. Metrics that fell silent as part of a
+    drop of the whole batch (``drops``: when those began that last) are told by its alert.
     Its timestamp is that of the newest row, so that an outage is one alert however often it is looked at and whatever is
     learned meanwhile. Its age counts from the deadline: a metric that was given up long ago is late, not open.
     """
@@ -91,7 +93,11 @@ def find_overdue(newest: pl.DataFrame, cadence: pl.DataFrame, spec: AlertSpec, p
     quiet = _QUIET * pl.col("deadline") - _seconds(pl.col("last_point") - pl.col("recovered")) if "recovered" in judged.columns else None
     waited = judged.with_columns(pl.max_horizontal(pl.col("deadline"), quiet).alias("wait"))
     is_overdue = _seconds(patience.as_of - pl.col("last_point")) > pl.col("wait")
-    return tuple(_build(row, spec) for row in waited.filter(is_overdue).iter_rows(named=True))
+    return tuple(_build(row, spec) for row in waited.filter(is_overdue).iter_rows(named=True) if not _is_dropped(row, patience))
+
+
+def _is_dropped(row: Mapping[str, Any], patience: Patience) -> bool:
+    return any(timedelta(0) < drop - row["last_point"] <= timedelta(seconds=row["deadline"]) for drop in patience.drops)
 
 
 def add_recovered(newest: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:

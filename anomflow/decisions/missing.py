@@ -10,6 +10,7 @@ import polars as pl
 
 from anomflow.decisions.candidate import MISSING, Candidate, find_max_age
 from anomflow.decisions.names import select_metrics
+from anomflow.decisions.volume import ALL_METRICS
 from anomflow.ledger.states import RESOLVED
 from anomflow.wording import render_duration, render_time
 
@@ -45,9 +46,10 @@ def find_lossy(gaps: pl.DataFrame, told: pl.DataFrame, spec: AlertSpec) -> list[
 def find_missing(gaps: pl.DataFrame, outages: pl.DataFrame, spec: AlertSpec, patience: Patience) -> tuple[Candidate, ...]:
     """Return a candidate for each recent gap that is unusual for its metric, at the first row after it.
 
-    ``gaps`` holds the rows of the query ``gaps``. ``outages`` holds the freshness alerts (``metric_name``,
-    ``metric_timestamp``, ``detected_at``): a gap that began while one of them was silent was told by it. The end of a gap
-    is where it stands, since rows that are filled in later mostly come in from its start.
+    ``gaps`` holds the rows of the query ``gaps``. ``outages`` holds the alerts of freshness and of volume (``metric_name``,
+    ``metric_timestamp``, ``detected_at``): a gap that began while its metric was overdue, or within which its batch
+    dropped, was told by them. The end of a gap is where it stands, since rows that are filled in later mostly come in from
+    its start.
     """
     shown = select_metrics(gaps.filter(_is_regular()), spec.alert_include_metrics, spec.alert_exclude_metrics)
     grace = spec.missing_grace or patience.arrival
@@ -69,26 +71,29 @@ def _is_regular() -> pl.Expr:
 
 
 def _is_due(row: Mapping[str, Any], as_of: datetime, grace: timedelta) -> bool:
-    return grace <= as_of - row["metric_timestamp"] <= RECENT + grace
+    age: timedelta = as_of - row["metric_timestamp"]
+    return grace <= age <= RECENT + grace
 
 
 def _is_unusual(row: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], spec: AlertSpec) -> bool:
     start = row["previous_timestamp"]
-    is_known = row["regular"] >= _FEWEST and start - row["first_point"] >= _KNOWN
+    is_known: bool = row["regular"] >= _FEWEST and start - row["first_point"] >= _KNOWN
     alike = [other for other in rows if other["metric_timestamp"] <= start and _count(other) >= _ALIKE * _count(row)]
     weeks = {(start - other["metric_timestamp"]) // _WEEK for other in alike}
     return is_known and len(weeks) < _USUAL and _count(row) >= spec.missing_min_rows
 
 
 def _count(row: Mapping[str, Any]) -> int:
-    return max(1, round(row["pause"] / row["step"]) - 1)
+    steps: float = row["pause"] / row["step"]
+    return max(1, round(steps) - 1)
 
 
 def _is_told(candidate: Candidate, gaps: pl.DataFrame, outages: pl.DataFrame) -> bool:
     of_gap = gaps.filter(metric_name=candidate.metric_name, metric_timestamp=candidate.metric_timestamp)
-    start = of_gap["previous_timestamp"].item()
-    of_metric = outages.filter(pl.col("metric_name") == candidate.metric_name)
-    return not of_metric.filter(pl.col("metric_timestamp") <= start, pl.col("detected_at") > start).is_empty()
+    start, told_at = of_gap["previous_timestamp"].item(), pl.col("metric_timestamp")
+    is_overdue = (pl.col("metric_name") == candidate.metric_name) & (told_at <= start) & (pl.col("detected_at") > start)
+    is_dropped = (pl.col("metric_name") == ALL_METRICS) & (told_at > start) & (told_at < candidate.metric_timestamp)
+    return not outages.filter(is_overdue | is_dropped).is_empty()
 
 
 def _build(row: Mapping[str, Any], spec: AlertSpec, grace: timedelta) -> Candidate:

@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
-QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence", "gaps")
+QUERIES: Final[tuple[Query, ...]] = (
+    "train",
+    "score",
+    "scores",
+    "change",
+    "plot",
+    "overview",
+    "coverage",
+    "freshness",
+    "cadence",
+    "gaps",
+    "arrivals",
+)
 TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
@@ -69,6 +81,7 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "freshness": ("since", "until"),
     "cadence": ("since", "until", "metrics"),
     "gaps": ("since", "until", "metrics"),
+    "arrivals": ("since", "until"),
 }
 
 
@@ -222,6 +235,13 @@ def test_cadence_reads_the_pauses_of_each_week_before_the_newest_row(dialect: st
     ((name, week, pauses, total, longest),) = found
     assert (name, week, pauses) == ("b", 0, 3)
     assert (float(total), float(longest)) == pytest.approx((3 * 3600, 3600), abs=3)  # SQLite counts in days, to a second
+
+
+@ENGINES
+def test_arrivals_counts_the_metrics_of_each_time(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("arrivals", dialect))
+
+    assert [(row["metric_timestamp"], row["metrics"]) for row in found] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 1)]
 
 
 @ENGINES
