@@ -25,8 +25,8 @@ def alert_stage(run: Run) -> Outcome:
         return skipped("alert")
     prepare_tables(run.warehouse, run.spec.common.table_key)
     outbox = Outbox(run.library, run.clock, run.run_id, run.load_notifier)
-    drop = judge_volume(run.library)
-    overdue = judge_freshness(run.library)
+    drop, lasting = judge_volume(run.library)
+    overdue = judge_freshness(run.library, lasting)
     gaps = judge_gaps(run.library)
     grouped = group_alerts(outbox, run.channels)
     states = [deliver(outbox, delivery) for delivery in claim(outbox)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anomflow.coverage import find_patience
-from anomflow.decisions.candidate import FRESHNESS, VOLUME, Judgements
+from anomflow.decisions.candidate import FRESHNESS, Judgements
 from anomflow.decisions.freshness import MEMORY, TOLD, Patience, add_recovered, find_overdue, find_returned, find_suspects
 from anomflow.frames import ALERTS
 from anomflow.ledger.alerts import Recorded, record_judgements
@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 
 @effect("judge freshness", retries=RETRIES)
-def judge_freshness(library: Library) -> Recorded:
-    """Record an alert for each metric whose newest row is older than expected, once for each outage, and resolve those that ended."""
+def judge_freshness(library: Library, drops: tuple[datetime, ...] = ()) -> Recorded:
+    """Record an alert for each metric whose newest row is older than expected, once for each outage, and resolve those that ended.
+
+    ``drops`` are the beginnings of drops of the whole batch that last: what fell silent by them is told with them.
+    """
     spec = library.batch.spec
     if spec.alert.disable_freshness:
         return Recorded()
+    patience = replace(find_arrival(library), drops=drops)
     with library.warehouse.reading() as session:
-        patience = replace(find_arrival(library), drops=_read_drops(session, library))
         newest = _query(session, library, "freshness")
         told = _read_told(session, library)
         unknown = add_recovered(newest, told)
@@ -57,13 +60,6 @@ def find_arrival(library: Library) -> Patience:
 def _read_told(session: Session, library: Library) -> pl.DataFrame:
     where = f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(FRESHNESS)}"
     return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where).select(list(TOLD))
-
-
-def _read_drops(session: Session, library: Library) -> tuple[datetime, ...]:
-    where = (
-        f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(VOLUME)} and status = {session.literal('open')}"
-    )
-    return tuple(session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)["metric_timestamp"])
 
 
 def _read_cadence(session: Session, library: Library, names: Sequence[str]) -> pl.DataFrame:

@@ -15,6 +15,8 @@ from tasks.effects import RETRIES, effect
 from tasks.freshness import find_arrival
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from anomflow.decisions.candidate import Candidate
     from anomflow.decisions.freshness import Patience
     from anomflow.protocols import Session
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
 
 
 @effect("judge volume", retries=RETRIES)
-def judge_volume(library: Library) -> Recorded:
-    """Record one alert for a batch that brings fewer metrics than it used to, and resolve it when it ended."""
+def judge_volume(library: Library) -> tuple[Recorded, tuple[datetime, ...]]:
+    """Record one alert for a batch that brings fewer metrics than it used to, and resolve it when it ended.
+
+    Returns what it recorded, and when the drop began that lasts, if any.
+    """
     spec = library.batch.spec
     if spec.alert.disable_volume:
-        return Recorded()
+        return Recorded(), ()
     patience = find_arrival(library)
     with library.warehouse.reading() as session:
         arrivals = library.query(session, "arrivals", since=library.as_of - COUNTED, until=library.as_of)
@@ -36,11 +41,12 @@ def judge_volume(library: Library) -> Recorded:
     ended = find_ended(told, arrivals, drop)
     past = told.filter(pl.col("status") == RESOLVED)["metric_timestamp"].to_list()
     candidates = () if candidate is None or candidate.metric_timestamp in past else (candidate,)
+    lasting = () if candidate is None else (candidate.metric_timestamp,)
     if not candidates and ended.is_empty():
-        return Recorded()
+        return Recorded(), lasting
     judgements = Judgements(spec.name, VOLUME, library.as_of, ended, candidates, tags=spec.common.metric_tags)
     with library.warehouse.writing() as session:
-        return record_judgements(session, spec.common.table_key, judgements)
+        return record_judgements(session, spec.common.table_key, judgements), lasting
 
 
 def _read_told(session: Session, library: Library) -> pl.DataFrame:

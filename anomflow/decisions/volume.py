@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -59,8 +60,8 @@ def find_drop(arrivals: pl.DataFrame, spec: AlertSpec, patience: Patience) -> Dr
     if good.is_empty() or good[-1] == recent.height - 1:
         return None
     before, first = recent.row(good[-1], named=True), recent.row(good[-1] + 1, named=True)
-    steps = recent["metric_timestamp"].diff().drop_nulls().dt.total_seconds()
-    step = timedelta(seconds=float(steps.median() or 0.0))  # type: ignore[arg-type] - a number
+    steps = recent["metric_timestamp"].diff().dt.total_microseconds().drop_nulls().to_list()
+    step = timedelta(microseconds=median(steps))
     return Drop(first["metric_timestamp"], first["metrics"], first["usual"], before["metric_timestamp"], step)
 
 
