@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from tasks.completeness import judge_completeness
 from tasks.delivery import claim, deliver, group_alerts
-from tasks.freshness import judge_freshness
-from tasks.missing import judge_gaps
 from tasks.outbox import Outbox
-from tasks.volume import judge_volume
 from tasks.warehouse import prepare_tables
 
 if TYPE_CHECKING:
@@ -25,18 +23,16 @@ def alert_stage(run: Run) -> Outcome:
         return skipped("alert")
     prepare_tables(run.warehouse, run.spec.common.table_key)
     outbox = Outbox(run.library, run.clock, run.run_id, run.load_notifier)
-    drop, lasting = judge_volume(run.library)
-    overdue = judge_freshness(run.library, lasting)
-    gaps = judge_gaps(run.library)
+    judged = judge_completeness(run.library)
     grouped = group_alerts(outbox, run.channels)
     states = [deliver(outbox, delivery) for delivery in claim(outbox)]
     given_up = [result for result in states if result.state == "given_up"]
     counts = {
-        "drops_in_volume": drop.opened,
-        "overdue": overdue.opened,
-        "overdue_but_late": overdue.late,
-        "with_missing_rows": gaps.opened,
-        "back": sum(recorded.recovered for recorded in (drop, overdue, gaps)),
+        "drops_in_volume": judged.drop.opened,
+        "overdue": judged.overdue.opened,
+        "overdue_but_late": judged.overdue.late,
+        "with_missing_rows": judged.gaps.opened,
+        "back": judged.recovered,
         "messages": int(grouped is not None),
         "sent": sum(result.state == "sent" for result in states),
         "to_try_again": sum(result.state == "failed" for result in states),

@@ -10,7 +10,6 @@ from anomflow.decisions.candidate import FRESHNESS, Judgements
 from anomflow.decisions.freshness import MEMORY, TOLD, Patience, add_recovered, find_overdue, find_returned, find_suspects
 from anomflow.frames import ALERTS
 from anomflow.ledger.alerts import Recorded, record_judgements
-from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from tasks.history import Library
 
 
-@effect("judge freshness", retries=RETRIES)
 def judge_freshness(library: Library, drops: tuple[datetime, ...] = ()) -> Recorded:
     """Record an alert for each metric whose newest row is older than expected, once for each outage, and resolve those that ended.
 

@@ -11,7 +11,6 @@ from anomflow.decisions.freshness import MEMORY
 from anomflow.decisions.missing import RECENT, find_filled, find_lossy, find_missing
 from anomflow.frames import ALERTS
 from anomflow.ledger.alerts import Recorded, record_judgements
-from tasks.effects import RETRIES, effect
 from tasks.freshness import find_arrival
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _TOLD: Final = ("metric_name", "kind", "metric_timestamp", "detected_at", "status")
 
 
-@effect("judge gaps", retries=RETRIES)
 def judge_gaps(library: Library) -> Recorded:
     """Record an alert for each gap in a regular metric that no freshness alert told of, and resolve those that were filled."""
     spec = library.batch.spec

@@ -11,7 +11,6 @@ from anomflow.decisions.volume import COUNTED, Drop, build_volume, find_drop, fi
 from anomflow.frames import ALERTS
 from anomflow.ledger.alerts import Recorded, record_judgements
 from anomflow.ledger.states import RESOLVED
-from tasks.effects import RETRIES, effect
 from tasks.freshness import find_arrival
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from tasks.history import Library
 
 
-@effect("judge volume", retries=RETRIES)
 def judge_volume(library: Library) -> tuple[Recorded, tuple[datetime, ...]]:
     """Record one alert for a batch that brings fewer metrics than it used to, and resolve it when it ended.
 

@@ -62,9 +62,9 @@ MUTANTS = (
     Mutant(
         1,
         "metrics of a drop of their batch are told as overdue too",
-        "flows/alert.py",
-        "judge_freshness(run.library, lasting)",
-        "judge_freshness(run.library)",
+        "tasks/completeness.py",
+        "judge_freshness(library, lasting)",
+        "judge_freshness(library)",
         "tests/laws/test_volume.py::test_a_drop_is_told_once_and_its_metrics_are_not_told_as_overdue",
     ),
     Mutant(
