@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
     from anomflow.charts import Chart
 
+_SALTIRE: Final = "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z"  # a cross, turned by 45 degrees
 MARKS: Final[dict[str, tuple[str, str]]] = {
     "anomaly": ("#D55E00", "circle"),
     "threshold": ("#A0348A", "triangle-up"),
     "change": ("#0072B2", "diamond"),
     "freshness": ("#E69F00", "square"),
+    "missing": ("#8C4A00", _SALTIRE),
     "flatline": ("#7A5C00", "cross"),
     "llm": ("#009E73", "triangle-down"),
     "info": ("#6B7280", "triangle-right"),

@@ -46,10 +46,11 @@ def read_score(metadata: str | None) -> Mapping[str, Any] | None:
 
 def explain(evidence: Evidence) -> list[tuple[str, str]]:
     """Return label and sentence of each thing to know, in the order in which it happened."""
-    if not evidence.exists and evidence.score is None:
+    is_known = evidence.exists or evidence.score is not None
+    if not is_known and evidence.alerts.is_empty():
         return [("value", "no such row: not ingested, or another timestamp")]
-    lines = [("value", f"{evidence.value:.10g}" if evidence.value is not None else "none")]
-    lines += _explain_score(evidence)
+    # An alert of a whole batch stands at no row of a metric.
+    lines = [("value", f"{evidence.value:.10g}" if evidence.value is not None else "none"), *_explain_score(evidence)] if is_known else []
     for alert in evidence.alerts.iter_rows(named=True):
         lines += _explain_alert(alert, evidence.deliveries)
     if evidence.alerts.is_empty():

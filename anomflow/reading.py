@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 # column without a value.
 TYPES: Final[dict[str, type[pl.DataType]]] = {
     **dict.fromkeys(("metric_name", "metric_type", "metadata", "score_metadata"), pl.String),
-    **dict.fromkeys(("metric_value", "week", "pauses", "total", "longest"), pl.Float64),
-    **dict.fromkeys(("points", "earlier", *COUNTS[1:]), pl.Int64),
+    **dict.fromkeys(("metric_value", "week", "pauses", "total", "longest", "pause", "step", "regular"), pl.Float64),
+    **dict.fromkeys(("points", "earlier", "metrics", *COUNTS[1:]), pl.Int64),
 }
-TIMES: Final = ("first_point", "last_earlier", "last_point", "last_score", "oldest_waiting")
+TIMES: Final = ("first_point", "previous_timestamp", "last_earlier", "last_point", "last_score", "oldest_waiting")
 
 
 def read_query(session: Session, batch: Batch, query: Query, variables: Mapping[str, object]) -> pl.DataFrame:

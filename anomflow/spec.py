@@ -412,6 +412,18 @@ class AlertSpec(Section):
         None,
         description="Age of a metric's newest row from which new ones are overdue; none: learned from the pauses of the last weeks.",
     )
+    disable_missing: bool = Field(False, description="Do not alert when rows are missing within the history of a regular metric.")
+    missing_min_rows: int = Field(1, ge=1, description="Rows that must be missing in a row to be worth an alert.")
+    missing_grace: PositiveDuration | None = Field(
+        None, description="How long after the next row a missing one may still come in; none: two runs of the job that brings rows."
+    )
+    disable_volume: bool = Field(False, description="Do not alert when a batch brings fewer metrics than it used to.")
+    volume_min_share: float = Field(
+        0.5, gt=0, lt=1, description="Share of the fewest metrics that a timestamp used to have, below which it has too few."
+    )
+    volume_grace: PositiveDuration | None = Field(
+        None, description="How long after its time a row may still come in; none: two runs of the job that brings rows."
+    )
     disable_alert: bool = Field(False, description="Deliver no alerts.")
 
 

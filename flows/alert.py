@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from tasks.completeness import judge_completeness
 from tasks.delivery import claim, deliver, group_alerts
-from tasks.freshness import judge_freshness
 from tasks.outbox import Outbox
 from tasks.warehouse import prepare_tables
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
 
 def alert_stage(run: Run) -> Outcome:
-    """Judge freshness, then group, claim, send and mark; a channel that fails is tried again by later runs, alone."""
+    """Judge volume, freshness and gaps, then group, claim, send and mark; a channel that fails is tried again by later runs, alone."""
     if run.spec.is_disabled("alert"):
         return skipped("alert")
     prepare_tables(run.warehouse, run.spec.common.table_key)
     outbox = Outbox(run.library, run.clock, run.run_id, run.load_notifier)
-    overdue = judge_freshness(run.library)
+    judged = judge_completeness(run.library)
     grouped = group_alerts(outbox, run.channels)
     states = [deliver(outbox, delivery) for delivery in claim(outbox)]
     given_up = [result for result in states if result.state == "given_up"]
     counts = {
-        "overdue": overdue.opened,
-        "overdue_but_late": overdue.late,
+        "drops_in_volume": judged.drop.opened,
+        "overdue": judged.overdue.opened,
+        "overdue_but_late": judged.overdue.late,
+        "with_missing_rows": judged.gaps.opened,
+        "back": judged.recovered,
         "messages": int(grouped is not None),
         "sent": sum(result.state == "sent" for result in states),
         "to_try_again": sum(result.state == "failed" for result in states),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import polars as pl
 
 from anomflow.coverage import find_patience
 from anomflow.decisions.candidate import FRESHNESS, Judgements
-from anomflow.decisions.freshness import MEMORY, Patience, find_overdue, find_suspects
+from anomflow.decisions.freshness import MEMORY, TOLD, Patience, add_recovered, find_overdue, find_returned, find_suspects
 from anomflow.frames import ALERTS
-from anomflow.ingestion import POINT
 from anomflow.ledger.alerts import Recorded, record_judgements
 from anomflow.sight import find_periods
-from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    import polars as pl
 
     from anomflow.protocols import Session
     from anomflow.spec import Job
@@ -24,22 +24,26 @@ if TYPE_CHECKING:
     from tasks.history import Library
 
 
-@effect("judge freshness", retries=RETRIES)
-def judge_freshness(library: Library) -> Recorded:
-    """Record an alert for each metric whose newest row is older than expected, once for each outage."""
+def judge_freshness(library: Library, drops: tuple[datetime, ...] = ()) -> Recorded:
+    """Record an alert for each metric whose newest row is older than expected, once for each outage, and resolve those that ended.
+
+    ``drops`` are the beginnings of drops of the whole batch that last: what fell silent by them is told with them.
+    """
     spec = library.batch.spec
     if spec.alert.disable_freshness:
         return Recorded()
-    patience = find_arrival(library)
+    patience = replace(find_arrival(library), drops=drops)
     with library.warehouse.reading() as session:
-        newest = _read_unknown(session, library)
-        suspects = find_suspects(newest, spec.alert, patience)
+        newest = _query(session, library, "freshness")
+        told = _read_told(session, library)
+        unknown = add_recovered(newest, told)
+        suspects = find_suspects(unknown, spec.alert, patience)
         cadence = _read_cadence(session, library, suspects)
-    candidates = find_overdue(newest, cadence, spec.alert, patience)
-    if not candidates:
+    candidates = find_overdue(unknown, cadence, spec.alert, patience)
+    returned = find_returned(newest, told, candidates)
+    if not candidates and returned.is_empty():
         return Recorded()
-    judged = newest.clear().select("metric_name", pl.col("last_point").alias("metric_timestamp"))
-    judgements = Judgements(spec.name, FRESHNESS, library.as_of, judged.select(POINT), candidates, tags=spec.common.metric_tags)
+    judgements = Judgements(spec.name, FRESHNESS, library.as_of, returned, candidates, tags=spec.common.metric_tags)
     with library.warehouse.writing() as session:
         return record_judgements(session, spec.common.table_key, judgements)
 
@@ -53,12 +57,9 @@ def find_arrival(library: Library) -> Patience:
     return Patience(library.as_of, periods=periods) if waits is None else Patience(library.as_of, waits, periods)
 
 
-def _read_unknown(session: Session, library: Library) -> pl.DataFrame:
-    """Read the newest row of each metric, without those whose outage is recorded already."""
-    newest = _query(session, library, "freshness")
+def _read_told(session: Session, library: Library) -> pl.DataFrame:
     where = f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(FRESHNESS)}"
-    told = session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)
-    return newest.join(told, left_on=["metric_name", "last_point"], right_on=POINT, how="anti")
+    return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where).select(list(TOLD))
 
 
 def _read_cadence(session: Session, library: Library, names: Sequence[str]) -> pl.DataFrame:

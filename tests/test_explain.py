@@ -49,6 +49,12 @@ def test_a_point_that_is_not_there_is_said_so():
     assert lines == [("value", "no such row: not ingested, or another timestamp")]
 
 
+def test_an_alert_of_the_whole_batch_is_explained_without_a_row():
+    told = alerts({"status": "open", "kind": "volume", "reason": "not there: orders"})
+    lines = explain(Evidence(None, False, None, told, deliveries()))
+    assert lines == [("volume alert", "open (told, or waiting to be); not there: orders"), ("delivery", "no message yet")]
+
+
 def test_a_bucket_without_a_row_of_its_own_is_explained_by_its_score():
     lines = dict(explain(Evidence(None, False, SCORE, alerts(), deliveries())))
     assert lines["value"] == "none"

@@ -15,10 +15,13 @@ ANOMALY: Final = "anomaly"
 THRESHOLD: Final = "threshold"
 FLATLINE: Final = "flatline"
 FRESHNESS: Final = "freshness"
+MISSING: Final = "missing"
+VOLUME: Final = "volume"
 CHANGE: Final = "change"
 INFO: Final = "info"
 
 NEVER_SNOOZED: Final = frozenset({INFO})
+LASTING: Final = frozenset({FRESHNESS, MISSING, VOLUME})  # kinds that tell of a condition: it was there, and ends
 
 DAY: Final = timedelta(days=1)
 STEPS: Final = 3  # an alert may be three steps old, however slow the metric is
@@ -56,8 +59,8 @@ class Judgements:
     """What one producer judged of one kind: every judged row, and the candidates among them.
 
     ``judged`` has the columns metric_name and metric_timestamp (others are ignored): a recorded alert of such a row
-    that is no candidate now is resolved as corrected. ``budget`` bounds the opened alerts of a metric in 30 days, None
-    does not. ``tags`` go by metric name or pattern (``names.find_tags``).
+    that is no candidate now is resolved, as corrected, or as recovered where the kind is ``LASTING``. ``budget`` bounds
+    the opened alerts of a metric in 30 days, None does not. ``tags`` go by metric name or pattern (``names.find_tags``).
     """
 
     batch: str

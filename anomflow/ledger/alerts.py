@@ -16,6 +16,7 @@ from anomflow.frames import ALERTS, DELIVERIES
 from anomflow.ledger.plan import FACTS, Alert, Known, Move, find_moves, read_alert
 from anomflow.ledger.rows import Rows, chunks
 from anomflow.ledger.states import (
+    RESOLVED,
     AlertEvent,
     AlertSituation,
     AlertState,
@@ -42,13 +43,14 @@ class Recorded:
     """What a producer's judgements changed, in alerts.
 
     ``opened``, ``snoozed`` and ``late`` are new in that state, ``reopened`` of the opened ones were corrected before,
-    ``corrected`` were disproved, ``unchanged`` are candidates whose alert stays in its state.
+    ``corrected`` were disproved, what ``recovered`` ones told of is over, ``unchanged`` are candidates whose alert stays in its state.
     """
 
     opened: int = 0
     snoozed: int = 0
     late: int = 0
     corrected: int = 0
+    recovered: int = 0
     reopened: int = 0
     unchanged: int = 0
 
@@ -222,8 +224,8 @@ def _count(moves: Iterable[Move]) -> Recorded:
 
 def _name_change(move: Move) -> list[str]:
     if move.effect is Effect.RESOLVE:
-        return ["corrected"]
+        return [move.after.value]
     if move.before is move.after:
         return ["unchanged"]
     names = {AlertState.OPEN: "opened", AlertState.SNOOZED: "snoozed", AlertState.LATE: "late"}
-    return [names[move.after]] + ["reopened"] * (move.before is AlertState.CORRECTED and move.after is AlertState.OPEN)
+    return [names[move.after]] + ["reopened"] * (move.before.status == RESOLVED and move.after is AlertState.OPEN)

@@ -7,10 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from anomflow.decisions.candidate import NEVER_SNOOZED, Candidate, Judgements
+from anomflow.decisions.candidate import LASTING, NEVER_SNOOZED, Candidate, Judgements
 from anomflow.decisions.snooze import Opened, Rules, Verdict, find_verdicts, is_late
 from anomflow.ledger.ids import build_alert_id
 from anomflow.ledger.states import AlertEvent, AlertRule, AlertSituation, AlertState, Effect, find_alert_rule, mark_reason, read_state
+from anomflow.wording import render_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -111,7 +112,7 @@ def find_moves(judgements: Judgements, known: Known) -> tuple[Move, ...]:
     """Return a move for each candidate and for each recorded alert that a judgement disproves."""
     cases = _find_cases(judgements, known)
     disproved = [alert for key, alert in known.judged.items() if key not in cases]
-    moves = [move for alert in disproved for move in _resolve(alert)]
+    moves = [move for alert in disproved for move in _resolve(alert, judgements)]
     gone = {move.alert_id for move in moves}
     by_metric: dict[str, list[_Case]] = defaultdict(list)
     for case in cases.values():
@@ -140,12 +141,14 @@ def _build_situation(candidate: Candidate, alert: Alert | None) -> AlertSituatio
     return AlertSituation(alert.state, alert.message_id is not None, is_changed)
 
 
-def _resolve(alert: Alert) -> list[Move]:
-    rule = find_alert_rule(AlertEvent.NORMAL, AlertSituation(alert.state, alert.message_id is not None))
-    if rule is None:
+def _resolve(alert: Alert, judgements: Judgements) -> list[Move]:
+    is_lasting = judgements.kind in LASTING
+    event, detail = (AlertEvent.OVER, f" by {render_time(judgements.as_of)}") if is_lasting else (AlertEvent.NORMAL, "")
+    rule = find_alert_rule(event, AlertSituation(alert.state, alert.message_id is not None))
+    if rule is None or rule.after is None:
         return []
-    reason = mark_reason(alert.reason, AlertState.CORRECTED)
-    return [Move(alert.alert_id, alert.state, AlertState.CORRECTED, rule.effect, reason, needs_told=rule.is_told)]
+    reason = mark_reason(alert.reason, rule.after, detail)
+    return [Move(alert.alert_id, alert.state, rule.after, rule.effect, reason, needs_told=rule.is_told)]
 
 
 def _decide_metric(cases: Sequence[_Case], near: Iterable[Alert], rules: Rules) -> list[Move]:

@@ -1,9 +1,10 @@
 """The states of alerts and of deliveries: every transition is a row of one of two tables.
 
-An alert's state is its column ``status``, except that ``resolved`` has two ways of coming about, which count
-differently: a corrected alert was never one, an alert resolved by hand was. The text in ``reason`` tells them apart: it
-starts with ``corrected; `` or ``resolved by hand at <time>; `` whenever the status is ``resolved`` (``mark_reason`` is the
-only way there) and is read for that only then, so that no text of a decision can be taken for it.
+An alert's state is its column ``status``, except that ``resolved`` has three ways of coming about, which count
+differently: a corrected alert was never one, one that recovered or was resolved by hand was. The text in ``reason`` tells
+them apart: it starts with ``corrected; ``, ``recovered by <time>; `` or ``resolved by hand at <time>; `` whenever the status
+is ``resolved`` (``mark_reason`` is the only way there) and is read for that only then, so that no text of a decision can be
+taken for it.
 """
 
 from __future__ import annotations
@@ -29,17 +30,21 @@ class AlertState(StrEnum):
     SNOOZED = "snoozed"
     LATE = "late"
     CORRECTED = "corrected"
+    RECOVERED = "recovered"
     BY_HAND = "resolved by hand"
 
     @property
     def status(self) -> str:
         """Return what the column ``status`` holds in this state."""
-        return RESOLVED if self in {AlertState.CORRECTED, AlertState.BY_HAND} else self.value
+        return RESOLVED if self in _RESOLVED else self.value
 
     @property
     def is_opened(self) -> bool:
-        """Tell whether the alert is or was open and was not corrected, so that it snoozes its neighbours."""
+        """Tell whether the alert is or was open and neither corrected nor recovered, so that it snoozes its neighbours."""
         return self in {AlertState.OPEN, AlertState.BY_HAND}
+
+
+_RESOLVED: Final = (AlertState.BY_HAND, AlertState.RECOVERED, AlertState.CORRECTED)
 
 
 class AlertEvent(StrEnum):
@@ -47,6 +52,7 @@ class AlertEvent(StrEnum):
 
     ANOMALOUS = "judged anomalous"
     NORMAL = "judged normal"
+    OVER = "what it told of is over"
     GROUPED = "grouped into a message"
     RESOLVED = "resolved by hand"
 
@@ -85,16 +91,17 @@ class AlertRule:
 
 _LIVE: Final = frozenset({AlertState.OPEN, AlertState.SNOOZED, AlertState.LATE})
 _OPEN: Final = frozenset({AlertState.OPEN})
-_CORRECTED: Final = frozenset({AlertState.CORRECTED})
+_PAST: Final = frozenset({AlertState.CORRECTED, AlertState.RECOVERED})
 
 # What no row covers changes nothing: facts that are the recorded ones, an alert that a message told of, one that a
 # person resolved, a normal row without alert.
 ALERT_RULES: Final = (
     AlertRule(AlertEvent.ANOMALOUS, frozenset({AlertState.ABSENT}), None, None, None, Effect.INSERT),
     AlertRule(AlertEvent.ANOMALOUS, _LIVE, False, True, None, Effect.REPLACE),
-    AlertRule(AlertEvent.ANOMALOUS, _CORRECTED, False, None, None, Effect.REPLACE),
-    AlertRule(AlertEvent.ANOMALOUS, _CORRECTED, True, None, AlertState.OPEN, Effect.REOPEN),
+    AlertRule(AlertEvent.ANOMALOUS, _PAST, False, None, None, Effect.REPLACE),
+    AlertRule(AlertEvent.ANOMALOUS, _PAST, True, None, AlertState.OPEN, Effect.REOPEN),
     AlertRule(AlertEvent.NORMAL, _LIVE, None, None, AlertState.CORRECTED, Effect.RESOLVE),
+    AlertRule(AlertEvent.OVER, _LIVE, None, None, AlertState.RECOVERED, Effect.RESOLVE),
     AlertRule(AlertEvent.GROUPED, _OPEN, False, None, AlertState.OPEN, Effect.GROUP),
     AlertRule(AlertEvent.RESOLVED, _OPEN, None, None, AlertState.BY_HAND, Effect.RESOLVE),
 )
@@ -126,7 +133,7 @@ def read_state(status: str, reason: str | None) -> AlertState:
     """Return the state that the columns of an alert hold."""
     if status != RESOLVED:
         return AlertState(status)
-    return AlertState.BY_HAND if (reason or "").startswith(AlertState.BY_HAND.value) else AlertState.CORRECTED
+    return next((state for state in _RESOLVED if (reason or "").startswith(state.value)), AlertState.CORRECTED)
 
 
 def mark_reason(reason: str | None, state: AlertState, detail: str = "") -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anomflow.batches.batch import Batch
 
-Query = Literal["ingest", "train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence"]
+Query = Literal["ingest", "train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence", "gaps", "arrivals"]
 
 REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
     "ingest": ("metric_timestamp", "metric_name", "metric_value"),
@@ -54,6 +54,8 @@ REQUIRED_COLUMNS: Final[dict[Query, tuple[str, ...]]] = {
     ),
     "freshness": ("metric_name", "last_point"),
     "cadence": ("metric_name", "week", "pauses", "total", "longest"),
+    "gaps": ("metric_name", "previous_timestamp", "metric_timestamp", "pause", "step", "regular", "pauses", "first_point"),
+    "arrivals": ("metric_timestamp", "metrics"),
 }
 
 # What a job's template may use beside the batch's own settings and `vars`; the caller gives all but `table`, `batch`
@@ -69,6 +71,8 @@ JOB_VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "coverage": ("table", "batch", "since", "until", "checkpoint", "tie_break"),
     "freshness": ("table", "batch", "since", "until"),
     "cadence": ("table", "batch", "since", "until", "metrics"),
+    "gaps": ("table", "batch", "since", "until", "metrics"),
+    "arrivals": ("table", "batch", "since", "until"),
 }
 RESERVED: Final = frozenset(name for names in JOB_VARIABLES.values() for name in names)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from tasks.freshness import judge_freshness
 from tests.world import HOUR, START
 
 
@@ -50,7 +51,7 @@ def test_a_second_outage_is_another_alert(silent, mailbox, series, at):
     silent.run("ingest", "alert", as_of=at(440))
     of_orders = silent.alerts(kind="freshness", metric_name="orders").sort("metric_timestamp")
     assert of_orders["metric_timestamp"].to_list() == [START + 399 * HOUR, START + 429 * HOUR]
-    assert of_orders["status"].to_list() == ["open", "open"]
+    assert of_orders["status"].to_list() == ["resolved", "open"]
 
 
 def test_nights_and_weekends_are_usual_for_a_metric_of_business_hours(world, mailbox, series, at):
@@ -95,3 +96,57 @@ def test_a_new_metric_may_pause_for_days_that_nobody_has_seen_yet(world, mailbox
     assert mailbox.mails == []
     world.run("alert", as_of=at(47 + 73))
     assert len(mailbox.mails) == 1
+
+
+def test_data_that_returns_resolves_the_alert(silent, mailbox, series, at):
+    silent.run("ingest", "alert", as_of=at(404))
+    assert silent.alerts(kind="freshness")["status"].to_list() == ["open", "open"]
+    silent.put(series("orders", 406, seed=2)[403:])
+    back = silent.run("ingest", "alert", as_of=at(405))[1]
+    assert back.counts["back"] == 1
+    of_orders = silent.alerts(kind="freshness", metric_name="orders")
+    assert of_orders["status"].to_list() == ["resolved"]
+    assert of_orders["reason"][0].startswith("recovered by 2026-01-17 21:00:01 UTC; no row since")
+    assert silent.alerts(kind="freshness", metric_name="sales")["status"].to_list() == ["open"]
+    before = silent.snapshot
+    silent.run("ingest", "alert", as_of=at(405))
+    assert silent.snapshot == before
+    assert len(mailbox.mails) == 1
+
+
+def test_a_message_that_waits_is_cancelled_when_data_returns(world, mailbox, series, at):
+    world.configure("alert_methods: [email]\ndisable_alert: true\n")
+    world.put(series("orders", 400))
+    world.run("ingest", as_of=at(404))
+    judged = world.open(at(404))
+    judge_freshness(judged.library)
+    assert world.alerts(kind="freshness")["status"].to_list() == ["open"]
+    world.configure("alert_methods: [email]\n")
+    world.put(series("orders", 405)[400:])  # the gap is filled too
+    world.run("ingest", "alert", as_of=at(405))
+    assert world.alerts()["status"].to_list() == ["resolved"]
+    assert mailbox.mails == []
+
+
+def test_rows_that_trickle_in_while_the_metric_stays_overdue_resolve_nothing(silent, mailbox, series, at):
+    silent.run("ingest", "alert", as_of=at(404))
+    silent.put(series("orders", 402, seed=2)[400:])
+    silent.run("ingest", "alert", as_of=at(410))
+    of_orders = silent.alerts(kind="freshness", metric_name="orders").sort("metric_timestamp")
+    assert of_orders["status"].to_list() == ["open", "snoozed"]
+    silent.put(series("orders", 412, seed=2)[402:])
+    silent.run("ingest", "alert", as_of=at(412))
+    assert silent.alerts(kind="freshness", metric_name="orders")["status"].to_list() == ["resolved", "resolved"]
+
+
+def test_an_outage_soon_after_one_that_ended_is_told_in_the_end(silent, mailbox, series, at):
+    silent.run("ingest", "alert", as_of=at(404))
+    silent.put(series("orders", 406, seed=2)[405:])
+    for hour in range(405, 420):
+        silent.run("ingest", "alert", as_of=at(hour))
+    of_orders = silent.alerts(kind="freshness", metric_name="orders").sort("metric_timestamp")
+    assert of_orders["metric_timestamp"].to_list() == [START + 399 * HOUR, START + 405 * HOUR]
+    assert of_orders["status"].to_list() == ["resolved", "open"]
+    texts = [mail.get_body(("plain",)).get_content() for mail in mailbox.mails]
+    assert sum("orders is overdue" in text for text in texts) == 2
+    assert silent.alerts(kind="freshness", metric_name="orders")["detected_at"].max() >= START + 412 * HOUR

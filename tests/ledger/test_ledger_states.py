@@ -31,12 +31,14 @@ def expect(event: AlertEvent, met: AlertSituation, verdict: str) -> tuple[AlertS
     """Say the table of the design again, in other words."""
     if event is E.ANOMALOUS and met.state is A.ABSENT:
         return A(verdict), Effect.INSERT
-    if event is E.ANOMALOUS and met.state is A.CORRECTED:
+    if event is E.ANOMALOUS and met.state in {A.CORRECTED, A.RECOVERED}:
         return (A.OPEN, Effect.REOPEN) if met.is_told else (A(verdict), Effect.REPLACE)
     if event is E.ANOMALOUS and met.state is not A.BY_HAND and met.is_changed and not met.is_told:
         return A(verdict), Effect.REPLACE
     if event is E.NORMAL and met.state in {A.OPEN, A.SNOOZED, A.LATE}:
         return A.CORRECTED, Effect.RESOLVE
+    if event is E.OVER and met.state in {A.OPEN, A.SNOOZED, A.LATE}:
+        return A.RECOVERED, Effect.RESOLVE
     if event is E.GROUPED and met.state is A.OPEN and not met.is_told:
         return A.OPEN, Effect.GROUP
     if event is E.RESOLVED and met.state is A.OPEN:
@@ -64,7 +66,7 @@ def test_no_two_rows_of_the_alert_table_cover_one_case(event: AlertEvent, met: A
 
 @pytest.mark.parametrize("state", [state for state in AlertState if state is not A.ABSENT])
 def test_the_columns_hold_the_state(state: AlertState) -> None:
-    hostile = "resolved by hand; corrected; it's"
+    hostile = "resolved by hand; corrected; recovered; it's"
     reason = mark_reason(hostile, state, " at noon") if state.status == "resolved" else hostile
     assert read_state(state.status, reason) is state
 

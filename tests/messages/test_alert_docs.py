@@ -51,4 +51,4 @@ def test_the_page_shows_the_shapes_of_the_kinds() -> None:
     shown = dict(re.findall(r"^\| (\w[\w ]*) \| .* \| (\S) \|$", PAGE, re.MULTILINE))
     looks = {label: shape for label, _, shape in KINDS.values()}
     assert shown == {label: looks[label] for label in shown}
-    assert len(shown) == 6
+    assert len(shown) == 8

@@ -17,7 +17,7 @@ from anomflow.chart_data import arrange_history, find_time_range, find_value_ran
 from anomflow.charts import PNG_POINTS, SVG_POINTS, build_chart, build_spec, render_png, render_svg
 from anomflow.frames import HISTORY
 
-KINDS = ["anomaly", "threshold", "change", "freshness", "flatline", "llm", "info"]
+KINDS = ["anomaly", "threshold", "change", "freshness", "missing", "flatline", "llm", "info"]
 
 
 def make_rows(values: list[float | None], **columns: list[Any]) -> pl.DataFrame:
@@ -89,7 +89,7 @@ def test_a_chart_shows_value_range_score_threshold_and_moment() -> None:
 
 
 def test_alerts_of_each_kind_differ_in_colour_and_in_shape() -> None:
-    history = make_history(alert=KINDS + [None] * 113)
+    history = make_history(alert=KINDS + [None] * 112)
     spec = build_spec(build_chart("orders", history), SVG_POINTS)
     encoding = find_layer(spec, 0, "alerts metric_value")["encoding"]
     assert [row["kind"] for row in spec["datasets"]["alerts metric_value"]] == KINDS

@@ -30,6 +30,14 @@ HEADLINES: dict[str, tuple[dict[str, Any], str]] = {
         {"kind": "freshness", "metric_value": None, "expected_low": None, "expected_high": None},
         "[anomflow] checkout: freshness: orders is overdue: no new value at 2026-11-20 10:00 UTC",
     ),
+    "missing": (
+        {"kind": "missing", "metric_value": None, "expected_low": None, "expected_high": None},
+        "[anomflow] checkout: missing rows: orders has missing rows at 2026-11-20 10:00 UTC",
+    ),
+    "volume": (
+        {"kind": "volume", "metric_name": "all metrics", "metric_value": 5.0, "expected_high": None},
+        "[anomflow] checkout: volume: all metrics have dropped in number (5, expected at least 10) at 2026-11-20 10:00 UTC",
+    ),
     "flatline": ({"kind": "flatline"}, "[anomflow] checkout: flat line: orders stays at 3.2 at 2026-11-20 10:00 UTC"),
     "llm": (
         {"kind": "llm", "expected_low": None, "expected_high": None},
@@ -68,7 +76,7 @@ def test_a_subject_says_what_and_when_for_each_kind(case: str) -> None:
 
 
 def test_badges_tell_kinds_apart() -> None:
-    kinds = ["anomaly", "threshold", "change", "freshness", "flatline", "llm", "info"]
+    kinds = ["anomaly", "threshold", "change", "freshness", "missing", "volume", "flatline", "llm", "info"]
     found = r'background-color:(#\w+);color:#ffffff[^>]*><span aria-hidden="true">([^<]+)</span>&nbsp;([^<]+)<'
     badges = {tuple(re.findall(found, build_message(make_input(make_alert(kind=kind))).html)) for kind in kinds}
     assert len(badges) == len(kinds)

@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
-QUERIES: Final[tuple[Query, ...]] = ("train", "score", "scores", "change", "plot", "overview", "coverage", "freshness", "cadence")
+QUERIES: Final[tuple[Query, ...]] = (
+    "train",
+    "score",
+    "scores",
+    "change",
+    "plot",
+    "overview",
+    "coverage",
+    "freshness",
+    "cadence",
+    "gaps",
+    "arrivals",
+)
 TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
@@ -68,6 +80,8 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "coverage": ("since", "until", "checkpoint"),
     "freshness": ("since", "until"),
     "cadence": ("since", "until", "metrics"),
+    "gaps": ("since", "until", "metrics"),
+    "arrivals": ("since", "until"),
 }
 
 
@@ -221,6 +235,27 @@ def test_cadence_reads_the_pauses_of_each_week_before_the_newest_row(dialect: st
     ((name, week, pauses, total, longest),) = found
     assert (name, week, pauses) == ("b", 0, 3)
     assert (float(total), float(longest)) == pytest.approx((3 * 3600, 3600), abs=3)  # SQLite counts in days, to a second
+
+
+@ENGINES
+def test_arrivals_counts_the_metrics_of_each_time(dialect: str) -> None:
+    found = _run(dialect, ROWS, _build("arrivals", dialect))
+
+    assert [(row["metric_timestamp"], row["metrics"]) for row in found] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 1)]
+
+
+@ENGINES
+def test_gaps_reads_the_pauses_of_regular_metrics_that_are_longer_than_a_step(dialect: str) -> None:
+    hours = (*range(6), 8, *range(9, 15), 20)
+    rows = [(hour, "sales", "b", "metric", 1.0, None) for hour in hours]
+    rows += [(hour, "sales", EVIL, "metric", 1.0, None) for hour in (0, 1, 5, 11, 19)]
+    with _database(dialect, rows) as connection:
+        found = connection.execute(_build("gaps", dialect, since=_at(0), until=_at(23), metrics=None)).fetchall()
+
+    facts = [(name, _hour(before), _hour(after), *map(float, numbers), _hour(first)) for name, before, after, *numbers, first in found]
+    assert [fact[:3] for fact in facts] == [("b", 5, 8), ("b", 14, 20)]
+    assert [fact[3] for fact in facts] == pytest.approx([3 * 3600, 6 * 3600], abs=1)
+    assert {fact[4:] for fact in facts} == {(3600.0, 11.0, 13.0, 0)}
 
 
 def test_one_translation_serves_all_cut_offs_and_names() -> None:
