@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_foreign
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
 from anomflow.batches.validation import find_bounds
+from anomflow.deploy_spec import BatchDeploy
 from anomflow.setting_types import format_duration
-from anomflow.spec import SECTIONS, ModelConfig, PreprocessParams, owners
+from anomflow.spec import SECTIONS, ModelConfig, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, BaseModel):
-        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig)))
+        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig | BatchDeploy)))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
@@ -77,7 +78,7 @@ def _kind(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
-    if origin is dict or kind is PreprocessParams:
+    if origin is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return "mapping"
     if origin is tuple:
         return "list of names" if get_args(kind)[0] is str else "list of mappings"

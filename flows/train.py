@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.series import build_series
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.detection import fit_shards
 from tasks.history import read_history, read_void_points
 from tasks.models import Draft, drop_old_versions, pin_version, publish_version
@@ -46,7 +46,7 @@ def train_stage(run: Run) -> Outcome:
     return finish(run, Outcome("train", counts, fitted.failures, notes, worked))
 
 
-@flow(name="train", flow_run_name="train {batch}")
+@flow(name="train", flow_run_name="train {batch}", timeout_seconds=find_timeout())
 def train(
     batch: str,
     as_of: datetime | None = None,

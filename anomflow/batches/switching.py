@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from anomflow.batches.documents import parse_document
 from anomflow.errors import Problem, SettingsError
+from anomflow.files import write_file
 
 KEY: Final = "disable_batch"
 _SETTING: Final = re.compile(rf"""^(?P<key>(["']?){KEY}\2\s*:\s*)(?P<value>[^\s#]*)(?P<rest>.*)$""", re.DOTALL)
@@ -65,20 +64,8 @@ def write_switch(path: Path, *, disabled: bool) -> bool:
     changed = switch_text(body, path.as_posix(), disabled=disabled)
     if changed == body:
         return False
-    _replace_file(path.resolve(), (mark + changed).encode("utf-8"))
+    write_file(path.resolve(), (mark + changed).encode("utf-8"))
     return True
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).chmod(path.stat().st_mode & 0o7777)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def read_summary(text: str) -> str:

@@ -68,11 +68,11 @@ def _validate(section: str, values: dict[str, Any], layer: Layer) -> tuple[Probl
     try:
         SECTIONS[section](**values)
     except ValidationError as error:
-        return tuple(_describe_errors(error, layer))
+        return tuple(describe_errors(error, layer))
     return ()
 
 
-def _describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
+def describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
     """Yield one problem a value; the branches of a union become alternatives of one message.
 
     The only setting that may be missing is metric_batch, which whoever reads the file tells about.
@@ -105,6 +105,8 @@ def _message(path: KeyPath, details: list[Mapping[str, Any]]) -> str:
     first = details[0]
     if first["loc"][-1] == "[key]":
         return f"{name} is not allowed here; {_wrong_name(first)}"
+    if first["type"] == "extra_forbidden":
+        return f"{name} is not a setting; see docs/reference"
     if first["type"] == "missing":
         return f"{name} has no {first['loc'][-1]}, which it needs"
     if first["type"] == "value_error":
@@ -136,6 +138,8 @@ def _allowed(detail: Mapping[str, Any]) -> str:
 
 def find_bounds(key: str) -> str:
     """Say what a number may be: ``at least 1 and at most 256``; empty where nothing bounds it."""
+    if key not in owners():
+        return ""
     field = SECTIONS[owners()[key]].model_fields[key]
     bounds = {name: getattr(part, name) for part in field.metadata for name in _BOUNDS if hasattr(part, name)}
     return " and ".join(f"{words} {_number(bounds[name])}" for name, words in _BOUNDS.items() if name in bounds)
