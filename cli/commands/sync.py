@@ -35,7 +35,6 @@ def sync(
     """
     from anomflow.deployments import render_prefect_yaml  # noqa: PLC0415 - `--help` need not wait for it
     from anomflow.deployments.counting import estimate_load  # noqa: PLC0415 - as above
-    from anomflow.files import write_file  # noqa: PLC0415 - as above
     from cli.deployments import load_deployments, read_text  # noqa: PLC0415 - as above
 
     output: Output = ctx.obj
@@ -43,9 +42,19 @@ def sync(
     text = render_prefect_yaml(deployments, plan.spec.project)
     is_stale = read_text(TARGET) != text
     if is_stale and not check:
-        write_file(TARGET, text.encode())
+        _write(text)
     _tell(output, plan, estimate_load(deployments), _describe(is_stale=is_stale, check=check), warnings)
     raise typer.Exit(1 if is_stale and check else 0)
+
+
+def _write(text: str) -> None:
+    from anomflow.errors import AnomflowError  # noqa: PLC0415 - as above
+    from anomflow.files import write_file  # noqa: PLC0415 - as above
+
+    try:
+        write_file(TARGET, text.encode())
+    except OSError as error:
+        raise AnomflowError(f"{TARGET} cannot be written: {error.strerror}; nothing was changed") from error
 
 
 def _describe(*, is_stale: bool, check: bool) -> str:
