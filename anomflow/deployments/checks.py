@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from anomflow.deployments.batch_checks import check_batch
 from anomflow.deployments.building import find_jobs, select_batches, slugify
-from anomflow.deployments.place_checks import check_place
-from anomflow.deployments.placement import Place
+from anomflow.deployments.place_checks import check_place, check_stores
+from anomflow.deployments.placement import Place, has_own, resolve
 from anomflow.deployments.plan_checks import check_plan
 from anomflow.errors import Problem
 
@@ -26,14 +26,16 @@ def find_deploy_problems(batches: Iterable[Batch], plan: DeployPlan) -> tuple[Pr
 
 def _check_all(batches: list[Batch], plan: DeployPlan) -> Iterator[Problem]:
     jobs = find_jobs(plan)
-    if plan.spec.layout == "job":
-        for job in jobs:
-            yield from check_place(Place(plan, job))
+    shares = plan.spec.layout == "job"
+    if shares or not all(map(has_own, batches)):
+        yield from (problem for job in jobs for problem in check_place(Place(plan, job)))
     for batch in batches:
         yield from check_batch(batch, plan, jobs)
-        if plan.spec.layout != "job":
-            for job in jobs:
-                yield from check_place(Place(plan, job, batch))
+        for job in jobs:
+            place = Place(plan, job) if shares else Place(plan, job, batch)
+            yield from check_stores(batch, resolve(place))
+            if not shares and has_own(batch):
+                yield from check_place(place)
 
 
 def _check_names(batches: list[Batch]) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ _LONG: Final = 12  # spans over which rare schedules are counted
 _RARE: Final = 100
 # A Monday, the first of a month: any day would do.
 _START: Final = datetime(2024, 1, 1, tzinfo=UTC) - timedelta(seconds=1)
-# Measured: a run of a job makes about 20 requests of its own, its worker and the states of its start included.
+# A test holds a job's run to fewer than 15 requests; its worker and its schedule make a few more.
 REQUESTS_PER_RUN: Final = 20
 
 

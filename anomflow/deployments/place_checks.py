@@ -54,8 +54,6 @@ def _check_container(place: Place, placement: Placement, pool: PoolSpec) -> Iter
     if wrong is not None:
         field = "memory" if "memory" in placement.given else "cpu"
         yield place.problem(field, f"{wrong} ({place.job})")
-    if place.batch is not None:
-        yield from _check_stores(place.batch, placement, pool)
 
 
 def _check_variables(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
@@ -65,9 +63,10 @@ def _check_variables(place: Place, placement: Placement, pool: PoolSpec) -> Iter
         yield place.problem(field, message)
 
 
-def _check_stores(batch: Batch, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
+def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:
     """Report stores of this machine, which a container has none of or loses when it ends."""
-    if batch.spec.common.disable_batch:
+    pool = placement.pool
+    if pool is None or not is_container(pool) or batch.spec.common.disable_batch:
         return
     words = f"which is lost when a container of {placement.pool_name} ({pool.type}) ends"
     if _kind(batch.spec.common.db) in _LOCAL_DATABASES:

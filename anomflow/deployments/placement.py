@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.batches.layers import KeyPath, Layer, merge_values
@@ -30,7 +31,7 @@ DEFAULTS: Final[Mapping[DeployJob, RunsOn]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placement:
     """Where a job runs and with how much; ``pool`` is None where ``deploy.yaml`` has none of that name.
 
@@ -77,9 +78,25 @@ class Place:
 
 def resolve(place: Place) -> Placement:
     """Resolve where a job runs: the batch's own word for the job, for all its jobs, that of ``deploy.yaml``, our default."""
-    spec = place.plan.spec
-    deploy = place.batch.spec.deploy.deploy if place.batch is not None else BatchDeploy()
-    layers = [DEFAULTS[place.job], spec.jobs.get(place.job), deploy, deploy.jobs.get(place.job)]
+    if place.batch is None or not has_own(place.batch):
+        return _resolve_shared(place.plan, place.job)
+    return _resolve(place.plan, place.job, place.batch.spec.deploy.deploy)
+
+
+def has_own(batch: Batch) -> bool:
+    """Tell whether a batch says itself where anything of it runs."""
+    return bool(batch.spec.deploy.deploy.model_fields_set - {"tags"})
+
+
+@lru_cache(maxsize=64)
+def _resolve_shared(plan: DeployPlan, job: DeployJob) -> Placement:
+    """Resolve a job of all batches that say nothing of their own: one value for thousands of them."""
+    return _resolve(plan, job, BatchDeploy())
+
+
+def _resolve(plan: DeployPlan, job: DeployJob, deploy: BatchDeploy) -> Placement:
+    spec = plan.spec
+    layers = [DEFAULTS[job], spec.jobs.get(job), deploy, deploy.jobs.get(job)]
     parts = [part for part in layers if part is not None]
     pool_name = _last(parts, "work_pool") or spec.work_pool
     pool = spec.pools.get(pool_name)

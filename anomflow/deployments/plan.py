@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "deploy.yaml"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DeployPlan:
-    """What the project deploys to; ``layer`` knows the lines of the file, if there is one."""
+    """What the project deploys to; ``layer`` knows the lines of the file, ``metrics`` is the folder of the batches."""
 
     spec: DeployFile = field(default_factory=DeployFile)
     layer: Layer = field(default_factory=Layer)
@@ -39,7 +39,7 @@ def read_plan(path: Path, metrics: str = "metrics") -> DeployPlan:
     try:
         spec = DeployFile.model_validate(values)
     except ValidationError as error:
-        raise SettingsError([*problems, *describe_errors(error, layer)]) from error
+        raise SettingsError([*problems, *describe_errors(error, layer, DeployFile)]) from error
     if problems:
         raise SettingsError(problems)
     return DeployPlan(spec, layer, metrics)

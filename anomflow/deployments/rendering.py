@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from anomflow.deployments.deployment import After, Deployment, Schedule
+    from anomflow.deployments.deployment import After, Deployment, Schedule, WorkPool
 
 HEAD: Final = """\
 # Made by `anomflow sync` from the batches and deploy.yaml; change those, and run it again.
@@ -24,37 +25,37 @@ def render_prefect_yaml(deployments: Sequence[Deployment], project: str) -> str:
     """Render ``prefect.yaml``; work pools and the limit, which repeat, stand under ``definitions``, which Prefect ignores."""
     anchors = _name_pools(deployments)
     lines = [HEAD, f"name: {render_value(project)}", *_render_definitions(deployments, anchors), "deployments:"]
-    for deployment in deployments:
-        lines += _render_deployment(deployment, anchors)
+    for deployment, anchor in zip(deployments, anchors, strict=True):
+        lines += _render_deployment(deployment, anchor)
     # An empty list, since Prefect takes no value for none at all.
     return "\n".join(lines if deployments else [*lines[:-1], "deployments: []"]) + "\n"
 
 
-def _fingerprint(deployment: Deployment) -> str:
-    pool = deployment.work_pool
-    return json.dumps([deployment.job, pool.name, pool.queue, pool.job_variables], sort_keys=True, default=str)
-
-
-def _name_pools(deployments: Sequence[Deployment]) -> dict[str, str]:
-    """Name each work pool with its variables once: by pool and job, numbered where batches differ."""
-    anchors: dict[str, str] = {}
-    taken: set[str] = set()
+def _name_pools(deployments: Sequence[Deployment]) -> list[str]:
+    """Name the work pool of each deployment: by pool and job, numbered where the variables of batches differ."""
+    names: dict[str, str] = {}
+    texts: dict[int, str] = {}
+    numbers: Counter[str] = Counter()
+    anchors = []
     for deployment in deployments:
-        mark = _fingerprint(deployment)
-        if mark in anchors:
-            continue
-        name = re.sub(r"[^A-Za-z0-9]+", "_", f"{deployment.work_pool.name}_{deployment.job}")
-        number = next(number for number in range(1, len(taken) + 2) if _numbered(name, number) not in taken)
-        anchors[mark] = _numbered(name, number)
-        taken.add(anchors[mark])
+        pool = deployment.work_pool
+        # The same mapping serves thousands of deployments: it is written out once.
+        if id(pool.job_variables) not in texts:
+            texts[id(pool.job_variables)] = json.dumps(pool.job_variables, sort_keys=True, default=str)
+        mark = f"{deployment.job} {pool.name} {pool.queue} {texts[id(pool.job_variables)]}"
+        if mark not in names:
+            name = re.sub(r"[^A-Za-z0-9]+", "_", f"{pool.name}_{deployment.job}")
+            numbers[name] += 1
+            names[mark] = _numbered(name, numbers[name])
+        anchors.append(names[mark])
     return anchors
 
 
 def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}_{number}"
+    return name if number == 1 else f"{name}__{number}"
 
 
-def _render_definitions(deployments: Sequence[Deployment], anchors: Mapping[str, str]) -> Iterator[str]:
+def _render_definitions(deployments: Sequence[Deployment], anchors: Sequence[str]) -> Iterator[str]:
     if not deployments:
         return
     yield "definitions:"
@@ -62,20 +63,17 @@ def _render_definitions(deployments: Sequence[Deployment], anchors: Mapping[str,
         yield f"  {_LIMIT}: &{_LIMIT}"
         yield "    limit: 1"
         yield "    collision_strategy: CANCEL_NEW"
-    seen: set[str] = set()
-    for deployment in deployments:
-        name = anchors[_fingerprint(deployment)]
-        if name in seen:
-            continue
-        seen.add(name)
-        pool = deployment.work_pool
-        yield f"  {name}: &{name}"
+    pools: dict[str, WorkPool] = {}
+    for deployment, anchor in zip(deployments, anchors, strict=True):
+        pools.setdefault(anchor, deployment.work_pool)
+    for anchor, pool in pools.items():
+        yield f"  {anchor}: &{anchor}"
         value = {"name": pool.name, "work_queue_name": pool.queue, "job_variables": pool.job_variables}
         yield from _render_mapping(value, "    ")
     yield ""
 
 
-def _render_deployment(deployment: Deployment, anchors: Mapping[str, str]) -> Iterator[str]:
+def _render_deployment(deployment: Deployment, anchor: str) -> Iterator[str]:
     yield f"- name: {render_value(deployment.name)}"
     yield f"  entrypoint: {deployment.entrypoint}"
     yield f"  description: {render_value(deployment.description)}"
@@ -84,7 +82,7 @@ def _render_deployment(deployment: Deployment, anchors: Mapping[str, str]) -> It
         yield f"  parameters: {_render_inline(deployment.parameters)}"
     if deployment.limit:
         yield f"  concurrency_limit: *{_LIMIT}"
-    yield f"  work_pool: *{anchors[_fingerprint(deployment)]}"
+    yield f"  work_pool: *{anchor}"
     yield from _render_pull(deployment)
     yield from _render_schedules(deployment.schedules)
     if deployment.after is not None:

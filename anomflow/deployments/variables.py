@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.batches.layers import merge_values
@@ -35,7 +36,8 @@ def is_container(pool: PoolSpec) -> bool:
     return pool.type != "process"
 
 
-def build_job_variables(placement: Placement) -> dict[str, Any]:
+@lru_cache(maxsize=256)
+def build_job_variables(placement: Placement) -> Mapping[str, Any]:
     """Build the job variables of a placement; those that are given by name win over those that follow from its fields."""
     pool = placement.pool
     if pool is None:
