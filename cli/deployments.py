@@ -28,8 +28,8 @@ def load_deployments(metrics: Path, source: Path) -> tuple[DeployPlan, tuple[Dep
 
 
 def read_text(path: Path) -> str | None:
-    """Read a file of UTF-8; None where there is none, or where it is no text."""
+    """Read a file of UTF-8; None where there is none that can be read as such."""
     try:
         return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return None

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.deployments.job_templates import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+PACKAGES: Final = ("prefect", "prefect-aws", "prefect-gcp")
 
 
 def build_templates() -> str:
@@ -23,7 +27,8 @@ def build_templates() -> str:
 
     workers: tuple[Any, ...] = (ProcessWorker, CloudRunWorkerV2, ECSWorker)
     templates = {worker.type: reduce_template(worker.get_default_base_job_template()) for worker in workers}
-    return json.dumps(templates, indent=2, sort_keys=True) + "\n"
+    made_from = {package: version(package) for package in PACKAGES}
+    return json.dumps({"made_from": made_from, "workers": templates}, indent=2, sort_keys=True) + "\n"
 
 
 def reduce_template(template: dict[str, Any]) -> dict[str, Any]:

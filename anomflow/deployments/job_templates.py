@@ -22,7 +22,7 @@ PATH: Final = Path(__file__).with_suffix(".json")
 @cache
 def read_templates() -> dict[str, dict[str, Any]]:
     """Return the JSON schema of the job variables of each type of worker."""
-    found: dict[str, dict[str, Any]] = json.loads(PATH.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = json.loads(PATH.read_text(encoding="utf-8"))["workers"]
     return found
 
 

@@ -159,7 +159,8 @@ def test_runs_in_thirty_days(cron, runs):
 
 
 def test_load_counts_what_follows_another_and_nothing_that_is_paused(build_project):
-    text = "ingest_cron_schedule: '@daily'\nscore_trigger: after ingest\nalert_trigger: after score\ndisable_change: true\ndisable_plot: true\n"
-    load = estimate_load(build_project({"shop": f"{text}train_default_schedule_status: STOPPED\n"}).values())
+    text = "ingest_cron_schedule: '@daily'\nscore_trigger: after ingest\nalert_trigger: after score\n"
+    off = "disable_change: true\ndisable_plot: true\n"
+    load = estimate_load(build_project({"shop": f"{text}{off}train_default_schedule_status: STOPPED\n"}).values())
     assert (load.deployments, load.scheduled, load.runs) == (7, 3, 90)
     assert load.requests > 15 * load.runs

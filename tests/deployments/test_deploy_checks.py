@@ -64,7 +64,7 @@ WRONG = [
         f"{RUN}jobs:\n  train: {{memory: 16Gi}}",
         CLOUD,
         "deploy.yaml:7",
-        "cpu 2 goes with memory from 128Mi to 8Gi on Cloud Run, not 16Gi (train)",
+        "memory from 128Mi to 8Gi on Cloud Run, not 16Gi (train)",
     ),
     (f"{RUN}jobs:\n  train: {{timeout: 8d}}", CLOUD, "deploy.yaml:7", "timeout"),
     (RUN.replace("    image: x/y:1\n", ""), CLOUD, "deploy.yaml:3", "no image is set for run; write pools.run.image"),
