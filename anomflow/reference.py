@@ -212,6 +212,12 @@ def build_files(root: Path) -> dict[Path, str]:
     defaults = root / "metrics" / "defaults" / "defaults.yaml"
     migrating = root / "docs" / "migrating-from-anomstack.md"
     pages = {migrating: build_migrating(migrating.read_text(encoding="utf-8"))} if migrating.is_file() else {}
+    from anomflow.deployments.reference import build_deploy_page, build_deploy_schema  # noqa: PLC0415 - only this needs it
+
+    pages |= {
+        root / "docs" / "reference" / "deploy.md": build_deploy_page(),
+        root / "docs" / "reference" / "deploy.schema.json": build_deploy_schema(),
+    }
     return pages | {
         defaults: build_defaults(defaults.read_text(encoding="utf-8") if defaults.is_file() else ""),
         root / "metrics" / "batch.schema.json": json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n",

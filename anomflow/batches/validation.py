@@ -23,6 +23,7 @@ _KINDS: Final = {
     "bool": "true or false",
     "string": "text (in quotes)",
     "dict": "a mapping",
+    "model": "a mapping",
     "tuple": "a list",
     "time": "a duration such as 90s, 10min, 36h, 2d or 1w",
 }

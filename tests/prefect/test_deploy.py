@@ -59,10 +59,8 @@ def test_the_job_variables_of_processes_that_are_checked_are_those_of_the_instal
 def test_the_job_variables_that_are_checked_are_those_of_versions_that_the_extras_allow():
     """All of them are compared by `python -m cli.job_templates --check`, where the extras aws and gcp are installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [
-        Requirement(text)
-        for text in (*project["dependencies"], *project["optional-dependencies"]["aws"], *project["optional-dependencies"]["gcp"])
-    ]
+    extras = project["optional-dependencies"]
+    asked = [Requirement(text) for text in (*project["dependencies"], *extras["aws"], *extras["gcp"])]
     made_from = json.loads(PATH.read_text(encoding="utf-8"))["made_from"]
     assert [need.name for need in asked if need.name in made_from and made_from[need.name] in need.specifier] == [*made_from]
 
