@@ -152,7 +152,7 @@ def _allowed(detail: Mapping[str, Any]) -> str:
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
     family = kind.split("_", 1)[0]
-    return _KINDS.get(family, str(detail["msg"]))
+    return _KINDS.get(family, str(detail["msg"]).removeprefix("Input should be "))
 
 
 def find_bounds(key: str) -> str:

@@ -18,6 +18,8 @@ HEAD: Final = """\
 _LIMIT: Final = "one_at_a_time"
 # Text that every YAML reader takes for text as it stands.
 _PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
+# Characters that YAML does not allow, or takes for the end of a line; JSON leaves them as they are.
+_UNREADABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -148,4 +150,5 @@ def render_value(value: Any) -> str:
 
 
 def _quote(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return _UNREADABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

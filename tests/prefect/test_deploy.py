@@ -9,7 +9,9 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -17,9 +19,12 @@ from packaging.requirements import Requirement
 from prefect.cli.deploy._models import DeploymentConfig, PrefectYamlModel, RawScheduleConfig
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Pending, Running
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 from prefect.workers.process import ProcessWorker
@@ -102,30 +107,57 @@ def read_deployments(tag: str) -> dict[str, Any]:
     return {item.entrypoint.rsplit(":")[-1]: item for item in found}
 
 
+def complete_run(deployment_id: UUID) -> None:
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(deployment_id, parameters={"batch": "shop"})
+        for state in (Pending(), Running(), Completed()):
+            client.set_flow_run_state(run.id, state, force=True)
+
+
+def wait_for_runs(deployment_id: UUID) -> list[FlowRun]:
+    """Return the runs of a deployment that its schedule did not make, as soon as there is one."""
+    only = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]))
+    with get_client(sync_client=True) as client:
+        for _ in range(150):
+            found = [run for run in client.read_flow_runs(flow_run_filter=only) if not run.auto_scheduled]
+            if found:
+                return found
+            Event().wait(0.2)
+    return []
+
+
 def test_prefect_deploys_what_sync_writes(project, monkeypatch):
     pool = "work_pool: sync-local\npools: {sync-local: {type: process, directory: /srv/project}}\n"
     shared = sync(project, monkeypatch, f"project: two\nlayout: job\n{pool}")
-    (project / "metrics" / "shop" / "shop.yaml").write_text("metric_batch: shop\ningest_sql: select 1\nscore_trigger: after ingest\n")
+    (project / "metrics" / "shop" / "shop.yaml").write_text("metric_batch: shop\ningest_sql: select 1\nplot_trigger: after pipeline\n")
     (project / "metrics" / "web" / "web.yaml").unlink()
-    own = sync(project, monkeypatch, f"project: one\nmanual_jobs: []\n{pool.replace(', directory: /srv/project', '')}")
+    pool = pool.replace(", directory: /srv/project", "")
+    own = sync(project, monkeypatch, f"project: one\nlayout: pipeline\nmanual_jobs: []\n{pool}")
     # Of the layout `job` one deployment tells as much as six, and each takes a second.
     own["deployments"] += [item for item in shared["deployments"] if item["entrypoint"] == "flows/plot.py:plot"]
     (project / "prefect.yaml").write_text(yaml.safe_dump(own))
     deploy_all(project)
 
     found = read_deployments("project:one")
-    assert sorted(found) == ["alert", "change", "ingest", "plot", "score", "train"]
+    assert sorted(found) == ["pipeline", "plot"]
     assert {(item.name, item.work_pool_name, item.global_concurrency_limit.limit) for item in found.values()} == {("shop", "sync-local", 1)}
-    paused = {job for job, item in found.items() if [(one.slug, one.active) for one in item.schedules] == [("default", False)]}
-    assert paused == {"score"}
-    assert found["train"].job_variables == {"env": {"ANOMFLOW_RUN_TIMEOUT": "3600"}}
-    assert found["score"].parameters == {"batch": "shop"}
-    assert found["score"].pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(project)}}]
+    assert [[(one.slug, one.active) for one in found[job].schedules] for job in ("pipeline", "plot")] == [
+        [("default", True)],
+        [("default", False)],
+    ]
+    assert found["plot"].job_variables == {"env": {"ANOMFLOW_RUN_TIMEOUT": "900"}}
+    assert found["plot"].parameters == {"batch": "shop"}
+    assert found["plot"].pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": str(project)}}]
 
     plot = read_deployments("project:two")["plot"]
     assert {(one.slug, one.active, one.parameters["batch"]) for one in plot.schedules} == {("shop", True, "shop"), ("web", True, "web")}
     assert plot.global_concurrency_limit is None
     assert plot.pull_steps == [{"prefect.deployments.steps.set_working_directory": {"directory": "/srv/project"}}]
+
+    complete_run(plot.id)  # of another project, which starts nothing
+    complete_run(found["pipeline"].id)
+    (started,) = wait_for_runs(found["plot"].id)
+    assert started.parameters == {"batch": "shop"}
 
 
 def test_a_run_that_takes_longer_than_its_deployment_allows_fails(world, api, monkeypatch):
