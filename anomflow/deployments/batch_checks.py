@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from anomflow.batches.layers import Layer
-from anomflow.deployments.building import LAYOUT_JOBS
+from anomflow.deployments.building import LAYOUT_JOBS, find_predecessor
 from anomflow.deployments.plan_checks import find_templates, is_reserved
 from anomflow.deployments.templates import find_template
 from anomflow.errors import Problem
@@ -37,14 +37,13 @@ def check_batch(batch: Batch, plan: DeployPlan, jobs: Sequence[DeployJob]) -> It
 
 def _check_triggers(batch: Batch, plan: DeployPlan, jobs: Sequence[DeployJob]) -> Iterator[Problem]:
     deployed = LAYOUT_JOBS[plan.spec.layout]
-    for job in (job for job in jobs if job in deployed):
-        first, *rest = batch.spec.trigger(job).split()  # type: ignore[arg-type]  # backtest is none of these
-        if first != "after":
+    for job in jobs:
+        other = find_predecessor(job, batch, plan)
+        if other is None or (plan.spec.layout != "job" and other in deployed):
             continue
-        origin = batch.origins[f"{job}_trigger"]
+        reason = "does not deploy: " + ", ".join(deployed)
         if plan.spec.layout == "job":
-            message = f"{job}_trigger is 'after {rest[0]}', which the layout `job` cannot do: runs of all batches share a deployment"
-            yield Problem(origin.where, origin.line, message, f"{job}_trigger")
-        elif rest[0] not in deployed:
-            message = f"{job}_trigger is 'after {rest[0]}', which the layout `{plan.spec.layout}` does not deploy: {', '.join(deployed)}"
-            yield Problem(origin.where, origin.line, message, f"{job}_trigger")
+            reason = "cannot do: the runs of all batches share a deployment"
+        origin = batch.origins[f"{job}_trigger"]
+        message = f"{job}_trigger is 'after {other}', which the layout `{plan.spec.layout}` {reason}"
+        yield Problem(origin.where, origin.line, message, f"{job}_trigger")

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from anomflow.deploy_spec import DeployJob
 from anomflow.deployments.deployment import After, Deployment, Schedule, WorkPool
 from anomflow.deployments.placement import Place, resolve
 from anomflow.deployments.plan import DeployPlan
 from anomflow.deployments.variables import build_job_variables, build_pull
-from anomflow.spec import Job
+from anomflow.spec import JOBS, Job
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
 
-_SCHEDULED: Final = frozenset(get_args(Job))
 LAYOUT_JOBS: Final[dict[str, tuple[DeployJob, ...]]] = {
     "batch_job": ("ingest", "train", "score", "change", "alert", "plot"),
     "job": ("ingest", "train", "score", "change", "alert", "plot"),
@@ -82,7 +81,7 @@ def _build_own(place: Place, batch: Batch) -> Deployment:
 
 
 def _build_shared(job: DeployJob, batches: Sequence[Batch], plan: DeployPlan) -> Deployment:
-    schedules = (build_schedule(job, batch, plan, slug=slugify(batch.name)) for batch in batches)
+    schedules = (build_schedule(job, batch, plan) for batch in batches)
     draft = _Draft(Place(plan, job), f"{_WORDS[job]}, for each batch by a schedule of its own.")
     return draft.build(plan.spec.project, schedules=tuple(schedule for schedule in schedules if schedule is not None))
 
@@ -113,26 +112,32 @@ class _Draft:
         )
 
 
-def build_schedule(job: DeployJob, batch: Batch, plan: DeployPlan, slug: str = "") -> Schedule | None:
+def build_schedule(job: DeployJob, batch: Batch, plan: DeployPlan) -> Schedule | None:
     """Build the schedule of a batch's job, paused where the job is switched off or started otherwise; None: it has none."""
-    if job not in _SCHEDULED:
+    if job == "backtest":
         return None
     cron = str(batch.value(f"{job}_cron_schedule"))
-    active = batch.spec.is_scheduled(job) and batch.spec.trigger(job) == "cron" and job in LAYOUT_JOBS[plan.spec.layout]  # type: ignore[arg-type]
-    if not slug:
-        return Schedule(cron, batch.spec.common.timezone, active)
-    return Schedule(cron, batch.spec.common.timezone, active, slug, _parameters(batch, plan))
+    is_started = batch.spec.trigger(job) == "cron" and job in LAYOUT_JOBS[plan.spec.layout]
+    schedule = Schedule(cron, batch.spec.common.timezone, is_started and batch.spec.is_scheduled(job))
+    if plan.spec.layout != "job":
+        return schedule
+    return replace(schedule, slug=slugify(batch.name), parameters=_parameters(batch, plan))
+
+
+def find_predecessor(job: DeployJob, batch: Batch, plan: DeployPlan) -> Job | None:
+    """Return the job after which a batch's job starts in the layout of the plan; None where something else starts it."""
+    if job == "backtest" or job not in LAYOUT_JOBS[plan.spec.layout]:
+        return None
+    words = batch.spec.trigger(job).split()
+    return next((other for other in JOBS if words == ["after", other]), None)
 
 
 def _build_after(place: Place, batch: Batch) -> After | None:
-    job = place.job
-    if job not in _SCHEDULED or job not in LAYOUT_JOBS[place.plan.spec.layout]:
+    job, other = place.job, find_predecessor(place.job, batch, place.plan)
+    if job == "backtest" or other is None:
         return None
-    words = batch.spec.trigger(job).split()  # type: ignore[arg-type]
-    if words[0] != "after":
-        return None
-    tags = (f"project:{place.plan.spec.project}", f"batch:{batch.name}", f"job:{words[1]}")
-    return After(words[1], batch.name, tags, batch.spec.is_scheduled(job))  # type: ignore[arg-type]
+    tags = (f"project:{place.plan.spec.project}", f"batch:{batch.name}", f"job:{other}")
+    return After(other, batch.name, tags, batch.spec.is_scheduled(job))
 
 
 def _parameters(batch: Batch, plan: DeployPlan) -> dict[str, str]:

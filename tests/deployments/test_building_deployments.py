@@ -55,11 +55,12 @@ def test_a_job_starts_after_another_one_of_its_batch(build_project):
 
 
 def test_the_layout_job_has_a_schedule_for_each_batch_and_no_limit(build_project):
-    found = build_project({"web_shop": "", "sales": "disable_plot: true\n"}, "layout: job\nproject: team\n")
+    found = build_project({"web_shop": "", "sales": "disable_plot: true\n", "default": ""}, "layout: job\nproject: team\n")
     plot = found["plot/team"]
     assert plot.limit is None
     assert plot.tags == ("anomflow", "project:team", "job:plot")
     assert [(item.slug, item.active, item.parameters) for item in plot.schedules] == [
+        ("default", True, {"batch": "default"}),
         ("sales", False, {"batch": "sales"}),
         ("web-shop", True, {"batch": "web_shop"}),
     ]
