@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from anomflow.deploy_spec import DeployJob
@@ -69,47 +69,39 @@ def build_deployments(batches: Iterable[Batch], plan: DeployPlan) -> tuple[Deplo
 
 
 def _build_own(place: Place, batch: Batch) -> Deployment:
-    draft = _Draft(place, _describe(place, batch), (f"batch:{batch.name}",))
     schedule = build_schedule(place.job, batch, place.plan)
-    return draft.build(
-        batch.name,
-        tags=tuple(batch.spec.deploy.deploy.tags),
+    return replace(
+        _build_base(place, batch.name),
+        description=_describe(place, batch),
         parameters=_parameters(batch, place.plan),
         schedules=() if schedule is None else (schedule,),
         after=_build_after(place, batch),
+        limit=1,
     )
 
 
 def _build_shared(job: DeployJob, batches: Sequence[Batch], plan: DeployPlan) -> Deployment:
     schedules = (build_schedule(job, batch, plan) for batch in batches)
-    draft = _Draft(Place(plan, job), f"{_WORDS[job]}, for each batch by a schedule of its own.")
-    return draft.build(plan.spec.project, schedules=tuple(schedule for schedule in schedules if schedule is not None))
+    return replace(
+        _build_base(Place(plan, job), plan.spec.project),
+        description=f"{_WORDS[job]}, for each batch by a schedule of its own.",
+        schedules=tuple(schedule for schedule in schedules if schedule is not None),
+        # A limit would cancel the runs of neighbours that share the deployment.
+        limit=None,
+    )
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """What all deployments have in common."""
+def _build_base(place: Place, name: str) -> Deployment:
+    placement = resolve(place)
+    work_pool = WorkPool(placement.pool_name, placement.queue, build_job_variables(placement))
+    return Deployment(place.job, name, "", _build_tags(place), work_pool, pull=build_pull(placement.pool))
 
-    place: Place
-    description: str
-    own_tags: tuple[str, ...] = ()
 
-    def build(self, name: str, *, tags: tuple[str, ...] = (), **rest: object) -> Deployment:
-        job, spec = self.place.job, self.place.plan.spec
-        placement = resolve(self.place)
-        work_pool = WorkPool(placement.pool_name, placement.queue, build_job_variables(placement))
-        marks = ("anomflow", f"project:{spec.project}", *self.own_tags, f"job:{job}", *spec.tags, *tags)
-        return Deployment(
-            job=job,
-            name=name,
-            description=self.description,
-            tags=tuple(dict.fromkeys(marks)),
-            work_pool=work_pool,
-            # A limit would cancel the runs of neighbours that share the deployment.
-            limit=None if spec.layout == "job" else 1,
-            pull=build_pull(placement.pool),
-            **rest,  # type: ignore[arg-type]  # the fields that differ, named by the two callers above
-        )
+def _build_tags(place: Place) -> tuple[str, ...]:
+    spec, batch = place.plan.spec, place.batch
+    names = [f"batch:{batch.name}"] if batch is not None else []
+    own = batch.spec.deploy.deploy.tags if batch is not None else ()
+    return tuple(dict.fromkeys(["anomflow", f"project:{spec.project}", *names, f"job:{place.job}", *spec.tags, *own]))
 
 
 def build_schedule(job: DeployJob, batch: Batch, plan: DeployPlan) -> Schedule | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from anomflow.deploy_spec import DEPLOY_JOBS
+from anomflow.deployments.building import LAYOUT_JOBS
 from anomflow.deployments.counting import count_runs, estimate_load
 from anomflow.deployments.deployment import Schedule
+from anomflow.deployments.placement import DEFAULTS
 from anomflow.spec import JOBS, Job
 
 CLOUD = "db: bigquery/prod\nmodel_path: gcs-bucket/models\nalert_methods: slack\n"
@@ -148,8 +151,10 @@ def test_a_run_finds_the_project(build_project, pool, pull):
     assert build_project({"shop": ""}, f"pools: {{local: {pool}}}\n")["score/shop"].pull == pull
 
 
-def test_every_job_of_the_settings_can_be_deployed():
-    assert {*JOBS, "backtest"} == {*DEPLOY_JOBS} == {*get_args(Job), "backtest"}
+def test_every_flow_and_every_job_of_the_settings_can_be_deployed():
+    flows = {path.stem for path in (Path(__file__).parents[2] / "flows").glob("*.py")} - {"__init__", "jobrun"}
+    assert {*DEPLOY_JOBS} == flows == {*JOBS, "backtest"} == {*get_args(Job), "backtest"}
+    assert {*DEFAULTS} == flows == {job for jobs in LAYOUT_JOBS.values() for job in jobs} | {"backtest"}
 
 
 @pytest.mark.parametrize(
