@@ -31,8 +31,10 @@ from prefect.workers.process import ProcessWorker
 from typer.testing import CliRunner
 
 from anomflow.deployments.job_templates import PATH, read_templates
+from anomflow.errors import RunError
 from cli.job_templates import reduce_template
 from cli.main import build_app
+from flows.jobrun import find_timeout
 
 pytestmark = pytest.mark.prefect
 ROOT = Path(__file__).parents[2]
@@ -171,6 +173,19 @@ def test_a_run_that_takes_longer_than_its_deployment_allows_fails(world, api, mo
     sys.path[:] = before
     state = flow(batch="slow", return_state=True)
     assert (state.name, state.is_failed()) == ("TimedOut", True)
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
+def test_a_time_limit_that_is_none_is_an_error_that_names_it(monkeypatch, text):
+    monkeypatch.setenv("ANOMFLOW_RUN_TIMEOUT", text)
+    with pytest.raises(RunError, match=f"ANOMFLOW_RUN_TIMEOUT is '{text}'; allowed is a number of seconds above 0"):
+        find_timeout()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", None), ("90", 90.0), ("0.5", 0.5)])
+def test_a_time_limit_is_in_seconds_and_none_means_none(monkeypatch, text, seconds):
+    monkeypatch.setenv("ANOMFLOW_RUN_TIMEOUT", text)
+    assert find_timeout() == seconds
 
 
 def test_a_template_is_reduced_to_what_values_are_checked_by():
