@@ -54,6 +54,7 @@ check: install  ## lint, check types, layers, detection, generated files and the
 	$(BIN)/python -m anomflow.reference --check
 	$(BIN)/python -m cli.reference --check
 	$(BIN)/python benchmarks/pictures.py --check
+	$(BIN)/anomflow sync --check
 	$(PIP) check
 	$(PIP) install -qq --dry-run --no-index --no-deps --require-hashes -r requirements.lock || { \
 		echo "$(VENV) is not what requirements.lock says. Install it again: touch requirements.lock && make install" >&2; exit 1; }

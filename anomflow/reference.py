@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_foreign
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
 from anomflow.batches.validation import find_bounds
+from anomflow.deploy_spec import BatchDeploy
 from anomflow.setting_types import format_duration
-from anomflow.spec import SECTIONS, IgnoredPeriod, ModelConfig, PreprocessParams, owners
+from anomflow.spec import SECTIONS, IgnoredPeriod, ModelConfig, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, BaseModel):
-        return plain(value.model_dump(exclude_defaults=isinstance(value, ModelConfig | IgnoredPeriod)))
+        return plain(value.model_dump(exclude_defaults=isinstance(value, BatchDeploy | IgnoredPeriod | ModelConfig)))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
@@ -77,7 +78,7 @@ def _kind(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
-    if origin is dict or kind is PreprocessParams:
+    if origin is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return "mapping"
     if origin is tuple:
         return "list of names" if get_args(kind)[0] is str else "list of mappings"
@@ -211,6 +212,12 @@ def build_files(root: Path) -> dict[Path, str]:
     defaults = root / "metrics" / "defaults" / "defaults.yaml"
     migrating = root / "docs" / "migrating-from-anomstack.md"
     pages = {migrating: build_migrating(migrating.read_text(encoding="utf-8"))} if migrating.is_file() else {}
+    from anomflow.deployments.reference import build_deploy_page, build_deploy_schema  # noqa: PLC0415 - only this needs it
+
+    pages |= {
+        root / "docs" / "reference" / "deploy.md": build_deploy_page(),
+        root / "docs" / "reference" / "deploy.schema.json": build_deploy_schema(),
+    }
     return pages | {
         defaults: build_defaults(defaults.read_text(encoding="utf-8") if defaults.is_file() else ""),
         root / "metrics" / "batch.schema.json": json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n",

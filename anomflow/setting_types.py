@@ -96,6 +96,18 @@ Cron = Annotated[str, BeforeValidator(expand_cron), _CRON_SCHEMA]
 Status = Annotated[Literal["RUNNING", "STOPPED"], BeforeValidator(_upper), _STATUS_SCHEMA]
 Moment = Annotated[datetime, BeforeValidator(check_moment)]
 Day = Annotated[date, BeforeValidator(check_moment)]
+_TRIGGER_PATTERN: Final = r"cron|manual|after +[a-z]+"
+
+
+def _check_trigger(value: str) -> str:
+    words = " ".join(value.split())
+    if re.fullmatch(_TRIGGER_PATTERN, words) is None:
+        msg = f"{value!r} is not what starts a job; allowed: cron, manual, after JOB (such as after ingest)"
+        raise ValueError(msg)
+    return words
+
+
+Trigger = Annotated[str, AfterValidator(_check_trigger), WithJsonSchema({"type": "string", "pattern": rf"^\s*({_TRIGGER_PATTERN})\s*$"})]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), _NAMES_SCHEMA]
 
 # What a name of a warehouse or a channel looks like, and what a model store may be beside it.

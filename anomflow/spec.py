@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
+from anomflow.deploy_spec import BatchDeploy, inline_schema
 from anomflow.setting_types import (
     BLOCK_PATTERN,
     MIN_CHANGE_PATTERN,
@@ -24,12 +25,14 @@ from anomflow.setting_types import (
     Names,
     PositiveDuration,
     Status,
+    Trigger,
 )
 
 Job = Literal["ingest", "train", "score", "change", "alert", "plot", "pipeline"]
 JOBS: Final[tuple[Job, ...]] = ("ingest", "train", "score", "change", "alert", "plot", "pipeline")
 
 _STATUS_WORDS: Final = "Whether the job's schedule is active (`RUNNING`) or made but paused (`STOPPED`) when it is deployed."
+_TRIGGER_WORDS: Final = "What starts the job when it is deployed: its `cron`, another job of the batch (`after ingest`), or you (`manual`)."
 
 # A century and more, which no clock or type has trouble with.
 MAX_DAYS: Final = 100_000
@@ -265,6 +268,7 @@ class IngestSpec(Section):
     ingest_timeout: PositiveDuration = Field(timedelta(minutes=5), description="Time limit of the ingest function.")
     ingest_cron_schedule: Cron = Field("*/10 * * * *", description="When to ingest.")
     ingest_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    ingest_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     ingest_metric_rounding: int = Field(4, ge=-12, le=12, description="Decimals that values are rounded to when they are ingested.")
     disable_ingest: bool = Field(False, description="Do not ingest: others fill the table.")
     delete_after_n_days: int = Field(365, ge=1, le=MAX_DAYS, description="Ingest drops rows older than this many days.")
@@ -288,6 +292,7 @@ class TrainSpec(Section):
 
     train_cron_schedule: Cron = Field("0 * * * *", description="When to train.")
     train_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    train_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     train_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the training rows instead of the default one.")
     train_max_n: int = Field(
         10_000,
@@ -309,6 +314,7 @@ class ScoreSpec(Section):
 
     score_cron_schedule: Cron = Field("*/10 * * * *", description="When to score.")
     score_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    score_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     score_sql: str | None = Field(None, description="Query (DuckDB dialect, translated) for the rows to score instead of the default one.")
     score_max_n: int = Field(1000, ge=1, le=1_000_000, description="Newest rows of a metric that its first scoring judges.")
     score_metric_timestamp_max_days_ago: int = Field(
@@ -325,6 +331,7 @@ class ChangeSpec(Section):
 
     change_cron_schedule: Cron = Field("*/10 * * * *", description="When to look for changes.")
     change_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    change_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     change_sql: str | None = Field(
         None, description="Query (DuckDB dialect, translated) for the rows that are looked at instead of the default one."
     )
@@ -360,6 +367,7 @@ class AlertSpec(Section):
 
     alert_cron_schedule: Cron = Field("*/10 * * * *", description="When to deliver alerts.")
     alert_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    alert_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     alert_methods: Names = Field(("file",), description="Channels: `file`, `console`, `email`, `slack`, or blocks, `kind/block-name`.")
     alert_false_alarms_per_month: float = Field(
         2.0, gt=0, le=1000, description="False alarms that a metric may raise in 30 days; the threshold follows from it."
@@ -452,6 +460,7 @@ class PlotSpec(Section):
 
     plot_cron_schedule: Cron = Field("0 * * * *", description="When to publish charts.")
     plot_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    plot_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     plot_sql: str | None = Field(
         None, description="Query (DuckDB dialect, translated) for the rows of the charts instead of the default one."
     )
@@ -466,7 +475,18 @@ class PipelineSpec(Section):
 
     pipeline_cron_schedule: Cron = Field("*/10 * * * *", description="When to run the whole chain, in the pipeline layout.")
     pipeline_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
+    pipeline_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
     disable_pipeline: bool = Field(False, description="Do not run the whole chain.")
+
+
+class DeploySpec(Section):
+    """Where the jobs run when they are deployed."""
+
+    deploy: Annotated[BatchDeploy, WithJsonSchema(inline_schema(BatchDeploy))] = Field(
+        BatchDeploy(),
+        description="Where and with how much the batch's jobs run: `work_pool`, `work_queue`, `image`, `cpu`, `memory`, `timeout`,"
+        " `job_variables`, `tags`, and `jobs` with the same by job; the rest is that of `deploy.yaml`.",
+    )
 
 
 class BatchSpec(BaseModel):
@@ -488,6 +508,7 @@ class BatchSpec(BaseModel):
     feedback: FeedbackSpec = FeedbackSpec()
     plot: PlotSpec = PlotSpec()
     pipeline: PipelineSpec = PipelineSpec()
+    deploy: DeploySpec = DeploySpec()
 
     @property
     def name(self) -> str:
@@ -501,6 +522,10 @@ class BatchSpec(BaseModel):
     def is_scheduled(self, job: Job) -> bool:
         """Tell whether a deployment of a job starts by itself: neither switched off nor STOPPED."""
         return not self.is_disabled(job) and bool(getattr(getattr(self, job), f"{job}_default_schedule_status") == "RUNNING")
+
+    def trigger(self, job: Job) -> str:
+        """Return what starts a job that is deployed: `cron`, `manual` or `after JOB`."""
+        return str(getattr(getattr(self, job), f"{job}_trigger"))
 
 
 SECTIONS: Final[dict[str, type[Section]]] = {
@@ -518,6 +543,7 @@ SECTIONS: Final[dict[str, type[Section]]] = {
     "feedback": FeedbackSpec,
     "plot": PlotSpec,
     "pipeline": PipelineSpec,
+    "deploy": DeploySpec,
 }
 
 

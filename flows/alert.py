@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.completeness import judge_completeness
 from tasks.delivery import claim, deliver, group_alerts
 from tasks.outbox import Outbox
@@ -43,7 +43,7 @@ def alert_stage(run: Run) -> Outcome:
     return finish(run, Outcome("alert", counts, notes=notes, worked=not given_up))
 
 
-@flow(name="alert", flow_run_name="alert {batch}")
+@flow(name="alert", flow_run_name="alert {batch}", timeout_seconds=find_timeout())
 def alert(
     batch: str,
     as_of: datetime | None = None,

@@ -11,7 +11,7 @@ from prefect.states import Completed
 
 from anomflow.backtest.run import Backtest, Options
 from anomflow.errors import RunError
-from flows.jobrun import Request, Run, open_run
+from flows.jobrun import Request, Run, find_timeout, open_run
 from tasks.backtesting import Replayed, publish_backtest, read_past, replay_past
 from tasks.effects import log_line
 from tasks.history import load_feedback
@@ -29,7 +29,7 @@ def backtest_stage(run: Run, options: Options) -> Backtest:
     return result
 
 
-@flow(name="backtest", flow_run_name="backtest {batch}")
+@flow(name="backtest", flow_run_name="backtest {batch}", timeout_seconds=find_timeout())
 def backtest(
     batch: str,
     as_of: datetime | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.ledger.alerts import count_alerts
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.change import judge_changes, read_recent, write_changes
 from tasks.warehouse import prepare_tables
 
@@ -26,7 +26,7 @@ def change_stage(run: Run) -> Outcome:
     return finish(run, Outcome("change", count_alerts([recorded])))
 
 
-@flow(name="change", flow_run_name="change {batch}")
+@flow(name="change", flow_run_name="change {batch}", timeout_seconds=find_timeout())
 def change(
     batch: str,
     as_of: datetime | None = None,

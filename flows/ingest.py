@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.ingestion import build_incoming, feed_points, quote_rejected
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.sources import read_source
 from tasks.warehouse import prepare_tables, write_observations
 
@@ -40,7 +40,7 @@ def ingest_stage(run: Run) -> Outcome:
     return finish(run, Outcome("ingest", counts, notes=quote_rejected(conformed.rejected)))
 
 
-@flow(name="ingest", flow_run_name="ingest {batch}")
+@flow(name="ingest", flow_run_name="ingest {batch}", timeout_seconds=find_timeout())
 def ingest(
     batch: str,
     as_of: datetime | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from uuid import uuid4
 from prefect.states import Completed
 
 from anomflow.batches import Batch, load_batch
+from anomflow.deploy_spec import TIMEOUT_VARIABLE
 from anomflow.errors import RunError
 from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
 from anomflow.signing import read_key
@@ -99,6 +101,23 @@ class Run:
     def load_notifier(self, channel: str) -> Notifier:
         """Load the notifier of a channel."""
         return load_notifier(channel, self.home, os.environ)
+
+
+def find_timeout() -> float | None:
+    """Return the seconds after which a run of this process fails: ANOMFLOW_RUN_TIMEOUT, which deployments set; None: never.
+
+    Raises RunError where it is no number above zero.
+    """
+    text = os.environ.get(TIMEOUT_VARIABLE)
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise RunError(f"{TIMEOUT_VARIABLE} is {text!r}; allowed is a number of seconds above 0")
+    return seconds
 
 
 def metrics_folder(request: Request) -> Path:

@@ -10,7 +10,7 @@ from prefect import flow
 from flows.alert import alert_stage
 from flows.change import change_stage
 from flows.ingest import ingest_stage
-from flows.jobrun import Outcome, Request, Run, completed, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, open_run, skipped
 from flows.score import score_stage
 from flows.train import train_stage
 from tasks.models import is_train_due
@@ -30,7 +30,7 @@ def pipeline_stages(run: Run) -> list[Outcome]:
     return [*outcomes, score_stage(run), change_stage(run), alert_stage(run)]
 
 
-@flow(name="pipeline", flow_run_name="pipeline {batch}")
+@flow(name="pipeline", flow_run_name="pipeline {batch}", timeout_seconds=find_timeout())
 def pipeline(
     batch: str,
     as_of: datetime | None = None,

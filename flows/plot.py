@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.histories import build_histories, rank_histories
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.artifacts import publish_charts
 from tasks.composing import read_chart_alerts
 from tasks.history import read_chart_rows
@@ -30,7 +30,7 @@ def plot_stage(run: Run) -> Outcome:
     return finish(run, Outcome("plot", {"metrics": len(histories), "charts": published}))
 
 
-@flow(name="plot", flow_run_name="plot {batch}")
+@flow(name="plot", flow_run_name="plot {batch}", timeout_seconds=find_timeout())
 def plot(
     batch: str,
     as_of: datetime | None = None,

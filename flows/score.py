@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.ledger.alerts import count_alerts
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.history import load_feedback, read_awaiting
 from tasks.judgement import judge_points, plan_points
 from tasks.models import pin_version
@@ -45,7 +45,7 @@ def score_stage(run: Run) -> Outcome:
     return finish(run, Outcome("score", counts, judged.failures, notes))
 
 
-@flow(name="score", flow_run_name="score {batch}")
+@flow(name="score", flow_run_name="score {batch}", timeout_seconds=find_timeout())
 def score(
     batch: str,
     as_of: datetime | None = None,

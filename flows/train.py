@@ -9,7 +9,7 @@ from prefect import flow
 
 from anomflow.series import drop_points
 from anomflow.sight import build_seen, build_sight
-from flows.jobrun import Outcome, Request, Run, completed, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
 from tasks.detection import fit_shards
 from tasks.history import load_feedback, read_history, read_void_points
 from tasks.models import Draft, drop_old_versions, pin_version, publish_version
@@ -48,7 +48,7 @@ def train_stage(run: Run) -> Outcome:
     return finish(run, Outcome("train", counts, fitted.failures, (*notes, *fitted.notes), worked))
 
 
-@flow(name="train", flow_run_name="train {batch}")
+@flow(name="train", flow_run_name="train {batch}", timeout_seconds=find_timeout())
 def train(
     batch: str,
     as_of: datetime | None = None,

@@ -15,6 +15,7 @@ from anomflow.batches.message_checks import check_messages
 from anomflow.batches.models import check_detector
 from anomflow.batches.schedules import find_schedule_error, find_schedule_oddities
 from anomflow.batches.suggestions import suggest
+from anomflow.batches.trigger_checks import check_triggers
 from anomflow.errors import Problem, SqlError
 from anomflow.setting_types import BLOCK_PATTERN, MIN_CHANGE_PATTERN, STORE_PATTERN
 from anomflow.spec import owners
@@ -54,6 +55,7 @@ def _find_all(batch: Batch, layer: Layer) -> Iterator[Problem]:
     if batch.spec.common.prompt_fn is not None:
         message = "prompt_fn has no effect: no job of this version asks a language model"
         yield layer.problem(("prompt_fn",), message, warning=True)
+    yield from check_triggers(batch, layer)
     yield from _check_references(batch, layer)
     yield from _check_time_zone(batch, layer)
     yield from _check_thresholds(batch, layer)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from anomflow.batches.documents import parse_document
 from anomflow.errors import Problem, SettingsError
+from anomflow.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _NAME: Final = re.compile(r"""^(["']?)metric_batch\1\s*:""")
 
@@ -69,17 +68,5 @@ def write_setting(path: Path, key: str, value: str) -> bool:
     changed = set_text(body, path.as_posix(), (key, value))
     if changed == body:
         return False
-    _replace_file(path.resolve(), (mark + changed).encode("utf-8"))
+    write_file(path.resolve(), (mark + changed).encode("utf-8"))
     return True
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).chmod(path.stat().st_mode & 0o7777)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

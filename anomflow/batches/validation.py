@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from anomflow.batches.anomstack import find_foreign
 from anomflow.batches.suggestions import suggest
@@ -23,6 +23,7 @@ _KINDS: Final = {
     "bool": "true or false",
     "string": "text (in quotes)",
     "dict": "a mapping",
+    "model": "a mapping",
     "tuple": "a list",
     "time": "a duration such as 90s, 10min, 36h, 2d or 1w",
 }
@@ -68,11 +69,11 @@ def _validate(section: str, values: dict[str, Any], layer: Layer) -> tuple[Probl
     try:
         SECTIONS[section](**values)
     except ValidationError as error:
-        return tuple(_describe_errors(error, layer))
+        return tuple(describe_errors(error, layer, SECTIONS[section]))
     return ()
 
 
-def _describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
+def describe_errors(error: ValidationError, layer: Layer, model: type[BaseModel]) -> Iterator[Problem]:
     """Yield one problem a value; the branches of a union become alternatives of one message.
 
     The only setting that may be missing is metric_batch, which whoever reads the file tells about.
@@ -81,7 +82,25 @@ def _describe_errors(error: ValidationError, layer: Layer) -> Iterator[Problem]:
     for detail in (detail for detail in error.errors(include_url=False) if _is_told(detail)):
         details.setdefault(_path(detail["loc"], layer.values), []).append(dict(detail))
     for path, of_path in details.items():
-        yield layer.problem(path, _message(path, of_path))
+        yield layer.problem(path, _message(path, of_path) + _suggest_field(model, path, of_path))
+
+
+def _suggest_field(model: type[BaseModel], path: KeyPath, details: list[Mapping[str, Any]]) -> str:
+    """Return what a key that a model does not have was probably meant to be, and which it has."""
+    if details[0]["type"] != "extra_forbidden":
+        return ""
+    for step in path[:-1]:
+        field = model.model_fields.get(str(step))
+        model = (_find_model(field.annotation) if field is not None else None) or model
+    known = list(model.model_fields)
+    return f"{suggest(str(path[-1]), known)} Allowed: {', '.join(known)}"
+
+
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    """Find the model in an annotation such as ``dict[str, Model] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _find_model(part)) is not None), None)
 
 
 def _is_told(detail: Mapping[str, Any]) -> bool:
@@ -105,6 +124,8 @@ def _message(path: KeyPath, details: list[Mapping[str, Any]]) -> str:
     first = details[0]
     if first["loc"][-1] == "[key]":
         return f"{name} is not allowed here; {_wrong_name(first)}"
+    if first["type"] == "extra_forbidden":
+        return f"{name} is not a setting."
     if first["type"] == "missing":
         return f"{name} has no {first['loc'][-1]}, which it needs"
     if first["type"] == "value_error":
@@ -131,11 +152,13 @@ def _allowed(detail: Mapping[str, Any]) -> str:
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
     family = kind.split("_", 1)[0]
-    return _KINDS.get(family, str(detail["msg"]))
+    return _KINDS.get(family, str(detail["msg"]).removeprefix("Input should be "))
 
 
 def find_bounds(key: str) -> str:
     """Say what a number may be: ``at least 1 and at most 256``; empty where nothing bounds it."""
+    if key not in owners():
+        return ""
     field = SECTIONS[owners()[key]].model_fields[key]
     bounds = {name: getattr(part, name) for part in field.metadata for name in _BOUNDS if hasattr(part, name)}
     return " and ".join(f"{words} {_number(bounds[name])}" for name, words in _BOUNDS.items() if name in bounds)

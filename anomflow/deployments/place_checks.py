@@ -1,0 +1,98 @@
+"""What is wrong with where a job runs: its pool, image and size, its job variables, and stores that a container forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from anomflow.deployments.job_templates import find_variable_errors
+from anomflow.deployments.placement import Place, Placement, resolve
+from anomflow.deployments.plan_checks import describe_unknown_pool
+from anomflow.deployments.sizes import find_size_error
+from anomflow.deployments.variables import build_job_variables, find_worker, is_container
+from anomflow.errors import Problem
+
+if TYPE_CHECKING:
+    from anomflow.batches import Batch
+    from anomflow.deploy_spec import PoolSpec
+
+_LOCAL_DATABASES: Final = ("duckdb", "sqlite")
+_LOCAL_STORES: Final = ("local", "local-file-system")
+_LOCAL_CHANNELS: Final = ("file",)
+_MUTE_CHANNELS: Final = ("console", "file")
+_PLATFORM_VARIABLES: Final = {"vpc_connector_name": "network", "vpc_id": "network", "service_account_name": "service_account"}
+
+
+def check_place(place: Place) -> Iterator[Problem]:
+    """Report what is wrong with where a job (of a batch) runs."""
+    placement = resolve(place)
+    if placement.pool is None:
+        if place.batch is not None:
+            yield place.problem("work_pool", describe_unknown_pool(placement.pool_name, place.plan))
+        return
+    if is_container(placement.pool):
+        yield from _check_container(place, placement, placement.pool)
+    else:
+        yield from _check_process(place, placement, placement.pool)
+    yield from _check_variables(place, placement, placement.pool)
+
+
+def _check_process(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
+    for field in sorted(placement.given):
+        message = f"{field} has no effect on {placement.pool_name}, whose type is {pool.type}: its runs are processes of the worker"
+        yield place.problem(field, message, warning=True)
+
+
+def _check_container(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
+    if placement.image is None and not ({"image", "task_definition_arn"} & placement.job_variables.keys()):
+        yield place.problem(
+            "image", f"no image is set for {placement.pool_name}; write pools.{placement.pool_name}.image: REGISTRY/NAME:TAG"
+        )
+    overridden = {"cpu", "memory"} & placement.job_variables.keys()
+    launch_type = str(placement.job_variables.get("launch_type", "FARGATE"))
+    wrong = None if overridden else find_size_error(find_worker(pool), placement.cpu, placement.memory, launch_type)
+    if wrong is not None:
+        field = "memory" if "memory" in placement.given else "cpu"
+        yield place.problem(field, f"{wrong} ({place.job})")
+
+
+def _check_variables(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
+    variables = {name: value for name, value in build_job_variables(placement).items() if value is not None}
+    for name, message in find_variable_errors(find_worker(pool), variables):
+        field = "job_variables" if name in placement.job_variables else _PLATFORM_VARIABLES.get(name, name)
+        yield place.problem(field, message)
+
+
+def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:
+    """Report stores of this machine, which a container has none of or loses when it ends."""
+    pool = placement.pool
+    if pool is None or not is_container(pool) or batch.spec.common.disable_batch:
+        return
+    words = f"which is lost when a container of {placement.pool_name} ({pool.type}) ends"
+    if _kind(batch.spec.common.db) in _LOCAL_DATABASES:
+        yield _of_batch(batch, "db", f"db is {batch.spec.common.db!r}, a file, {words}; name a warehouse that is reached over the network")
+    if _kind(batch.spec.models.model_path) in _LOCAL_STORES:
+        store = batch.spec.models.model_path
+        yield _of_batch(batch, "model_path", f"model_path is {store!r}, a folder, {words}; name the block of a bucket (gcs-bucket/NAME)")
+    methods = batch.spec.alert.alert_methods
+    if batch.spec.is_disabled("alert"):
+        return
+    if any(_kind(method) in _LOCAL_CHANNELS for method in methods):
+        yield _of_batch(batch, "alert_methods", f"alert_methods has 'file', {words}; name a channel such as email or slack")
+    elif methods and all(_kind(method) in _MUTE_CHANNELS for method in methods):
+        message = (
+            f"alert_methods has 'console' only, which nobody reads in a container of {placement.pool_name}; name a channel such as email"
+        )
+        yield _of_batch(batch, "alert_methods", message)
+
+
+def _kind(name: str) -> str:
+    return name.split("/", 1)[0].removesuffix(":").split(":", 1)[0]
+
+
+def _of_batch(batch: Batch, key: str, message: str) -> Problem:
+    """Point at a setting of a batch; at the batch's own file where nobody set it."""
+    origin = batch.origins[key]
+    if origin.kind == "default":
+        return Problem(batch.path.as_posix(), 1, message, key)
+    return Problem(origin.where, origin.line, message, key)

@@ -1,0 +1,23 @@
+"""Texts that Prefect takes for templates when it deploys."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_VARIABLE: Final = re.compile(r"\{\{\s*\$([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_MARKS: Final = ("{{", "}}", "{%", "%}")
+
+
+def find_variable(text: str) -> tuple[tuple[str, ...], str]:
+    """Return the names of the environment variables that a text is filled with, and the text without them.
+
+    >>> find_variable("registry/{{ $NAME }}:1")
+    (('NAME',), 'registry/:1')
+    """
+    return tuple(_VARIABLE.findall(text)), _VARIABLE.sub("", text)
+
+
+def find_template(text: str) -> str | None:
+    """Return the mark of a template in a text; None where it has none."""
+    return next((mark for mark in _MARKS if mark in text), None)
