@@ -43,6 +43,13 @@ def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
         HttpLink("slack", 5, ()).post(Request(url, b""))
 
 
+@pytest.mark.parametrize("token", ["s3cret-token\r\nX-Other: 1", "s3cret-token\n", "s3cret-t\u00f6ken"])
+def test_a_token_that_is_no_header_is_refused_and_not_quoted(token: str) -> None:
+    with pytest.raises(RefusedDeliveryError, match="characters that HTTP forbids") as caught:
+        HttpLink("slack", 5, (token,)).post(Request("http://127.0.0.1:1/", b"", {"Authorization": f"Bearer {token}"}))
+    assert "s3cret" not in f"{caught.value!r}"
+
+
 def test_a_file_of_authorities_that_is_not_there_is_refused() -> None:
     with pytest.raises(RefusedDeliveryError, match="ca_file"):
         HttpLink("slack", 5, (), ca_file="/no/such.pem").post(Request("https://127.0.0.1:1/", b""))
