@@ -14,6 +14,8 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from anomflow.frames import ALERTS
+
 if TYPE_CHECKING:
     from anomflow.messages import Message
 
@@ -39,6 +41,17 @@ def build_content(message: Message, *, charts: bool) -> dict[str, Any]:
         "alerts_total": len(message.facts),
         "charts": [{"name": image.name, "title": image.title, "png": b64encode(image.png).decode()} for image in pictures],
     }
+
+
+def build_samples() -> list[dict[str, Any]]:
+    """Return contents as they may come, to try a template on before an alert depends on it; one alert has no numbers."""
+    moment = "2026-01-02T03:00:00+00:00"
+    texts = {name: moment if dtype.is_temporal() else "sample" for name, dtype in ALERTS.columns.items()}
+    names = {"tags": {"team": "sample"}, "headline": "sample is low", "explain": "anomflow explain sample sample"}
+    numbers = [name for name, dtype in ALERTS.columns.items() if dtype.is_numeric()]
+    alerts: list[dict[str, Any]] = [{**texts, **dict.fromkeys(numbers, value), **names} for value in (1.5, None)]
+    words = {"id": "sample", "batch": "sample", "created": moment, "subject": "sample", "text": "sample"}
+    return [{**words, "alerts": [alert], "alerts_total": 1, "charts": []} for alert in alerts]
 
 
 def render_body(content: dict[str, Any], template: str | None) -> bytes:

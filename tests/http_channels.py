@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from slack_receiver import Reply
 
+from blocks.notifiers.discord import DiscordNotifier
+from blocks.notifiers.mattermost import MattermostNotifier
+from blocks.notifiers.opsgenie import OpsgenieNotifier
 from blocks.notifiers.pagerduty import PagerDutyNotifier
 from blocks.notifiers.teams import TeamsNotifier
 from blocks.notifiers.webhook import WebhookNotifier
@@ -33,6 +36,15 @@ class HttpCase:
 
 
 CASES = {
+    "discord": HttpCase(
+        DiscordNotifier, lambda url: {"webhook_url": f"{url}/api/webhooks/1/{SECRET}"}, Reply(200, {"id": "1"}), shows_charts=True
+    ),
+    "mattermost": HttpCase(MattermostNotifier, lambda url: {"webhook_url": f"{url}/hooks/{SECRET}"}, Reply(200, "ok")),
+    "opsgenie": HttpCase(
+        OpsgenieNotifier,
+        lambda url: {"api_key": SECRET, "base_url": url},
+        Reply(202, {"result": "Request will be processed", "took": 0.1, "requestId": "43a2"}),
+    ),
     "pagerduty": HttpCase(
         PagerDutyNotifier,
         lambda url: {"routing_key": SECRET, "base_url": url},

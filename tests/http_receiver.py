@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import email
 import json
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +28,19 @@ class Posted:
     body: bytes
 
     @property
+    def files(self) -> dict[str, bytes]:
+        """The parts of a request of the type multipart/form-data, by name."""
+        header = f"Content-Type: {self.headers['content-type']}\r\n\r\n".encode()
+        parts = email.message_from_bytes(header + self.body, policy=default).iter_parts()
+        return {str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True) for part in parts}
+
+    @property
+    def text(self) -> str:
+        return self.files.get("payload_json", self.body).decode()
+
+    @property
     def content(self) -> Any:
-        return json.loads(self.body)
+        return json.loads(self.text)
 
 
 @dataclass

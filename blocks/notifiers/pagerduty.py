@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import Field
 
 from anomflow.alert_words import NAME_LIMIT
-from anomflow.outline import build_outline
 from anomflow.wording import clean_text, cut_text
+from blocks.notifiers.details import build_details
 from blocks.notifiers.http import Request, check_status, parse_object
 from blocks.notifiers.http_channel import JSON, HttpChannel
 from blocks.notifiers.secret_fields import Address, SecretKey, reveal
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from anomflow.messages import Message
 
 SUMMARY_LIMIT: Final = 1024  # characters, of PagerDuty
-_SHOWN: Final = 5
 _ADVICE: Final = "Check the routing key: it is the integration key of an integration of the type Events API v2."
 
 
@@ -61,23 +60,3 @@ class PagerDutyNotifier(HttpChannel):
             "class": leads[0].label,
             "custom_details": build_details(message),
         }
-
-
-def build_details(message: Message) -> dict[str, str]:
-    """Return the facts of a message by label; of several metrics each has a line of its own."""
-    outline = build_outline(message.letter, message.message_id, _SHOWN)
-    if message.letter.is_single:
-        facts = [(line.label, line.text) for line in outline.parts[0].lines]
-    else:
-        facts = [(part.title, "; ".join(f"{line.label}: {line.text}" for line in part.lines)) for part in outline.parts]
-    course = outline.parts[0].course
-    rest = [
-        *([("Course", course)] if course else []),
-        *([("Further metrics with alerts", "\n".join(outline.names))] if outline.names else []),
-        *((line.label, line.text) for line in outline.commands),
-        ("Message", "; ".join(outline.remarks)),
-    ]
-    details: dict[str, str] = {}
-    for label, text in (*facts, *rest):
-        details[label] = f"{details[label]}\n{text}" if label in details else text
-    return details

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from anomflow.webhook_body import BodyError, build_content, read_key, render_body, sign
+from anomflow.webhook_body import BodyError, build_content, build_samples, read_key, render_body, sign
 from blocks.notifiers.http import Request
 from blocks.notifiers.http_channel import JSON, HttpChannel, build_check, post_sparing
 from blocks.notifiers.secret_fields import SecretAddress, SecretKey, find_secrets, reveal
@@ -62,9 +62,9 @@ class WebhookNotifier(HttpChannel):
 
     @model_validator(mode="after")
     def _check_template(self) -> Self:
-        """Try the template on a message of no alerts, which has all its names."""
-        sample = {"id": "x", "batch": "x", "created": "x", "subject": "x", "text": "x", "alerts": [], "alerts_total": 0, "charts": []}
-        render_body(sample, self.template)
+        """Try the template on messages with and without numbers, none with a chart: one may be missing at any time."""
+        for content in build_samples():
+            render_body(content, self.template)
         return self
 
     def send(self, message: Message) -> str | None:

@@ -55,8 +55,8 @@ def test_a_repeat_carries_the_same_id(case: HttpCase, receiver: HttpReceiver, me
         case.build(receiver).send(message)
     case.build(receiver).send(message)
     first, second = receiver.tried
-    assert MESSAGE_ID[:8] in first.body.decode()
-    assert MESSAGE_ID[:8] in second.body.decode()
+    assert MESSAGE_ID[:8] in first.text
+    assert MESSAGE_ID[:8] in second.text
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -95,7 +95,7 @@ def test_a_chart_that_is_too_large_costs_the_message_nothing(name: str, message:
         assert note is not None
         assert note.startswith("accepted, but without its charts")
         assert [len(posted.body) < 9000 for posted in receiver.accepted] == [True]
-        assert "about 1 in 30,000 points" in receiver.accepted[0].body.decode()
+        assert "about 1 in 30,000 points" in receiver.accepted[0].text
 
 
 @pytest.mark.parametrize("pad", ["", "x" * 290])
@@ -180,7 +180,7 @@ KINDS: list[tuple[dict[str, Any], str]] = [
 def test_each_kind_of_alert_is_told(changes: dict[str, Any], said: str, case: HttpCase, receiver: HttpReceiver) -> None:
     case.build(receiver).send(build_message(make_input(make_alert(**changes))))
     (posted,) = receiver.accepted
-    assert said in posted.body.decode().replace("\\\\", "")
+    assert said in posted.text.replace("\\\\", "")
 
 
 @pytest.fixture(scope="module")
@@ -194,5 +194,5 @@ def long() -> Message:
 def test_of_many_metrics_the_first_are_told_and_the_rest_is_counted(case: HttpCase, receiver: HttpReceiver, long: Message) -> None:
     case.build(receiver).send(long)
     (posted,) = receiver.accepted
-    assert "metric000" in posted.body.decode()
-    assert " more" in posted.body.decode()
+    assert "metric000" in posted.text
+    assert " more" in posted.text

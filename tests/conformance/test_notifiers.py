@@ -117,7 +117,7 @@ def open_http(name: str, _tmp_path: Path) -> Iterator[Case]:
     with run_http(case.good) as receiver:
         yield Case(
             case.build(receiver),
-            lambda: "\n".join(posted.body.decode() for posted in receiver.accepted),
+            lambda: "\n".join(posted.text for posted in receiver.accepted),
             case.build(HttpReceiver(case.good, port=find_free_port())),
         )
 
