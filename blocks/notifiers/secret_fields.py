@@ -46,8 +46,10 @@ def _check_secret_address(value: SecretStr) -> SecretStr:
     return SecretStr(_check_address(value.get_secret_value()))
 
 
-def _check_key(value: SecretStr) -> SecretStr:
+def _check_key(value: SecretStr | None) -> SecretStr | None:
     """Return a key as a header may hold it, without the line end that files put behind it."""
+    if value is None:
+        return None
     key = value.get_secret_value().strip()
     if not key or not (key.isascii() and key.isprintable()):
         raise ValueError("it is empty, or has characters that no key has (ASCII without line breaks is allowed)")
@@ -57,6 +59,8 @@ def _check_key(value: SecretStr) -> SecretStr:
 Address = Annotated[str, AfterValidator(_check_address)]
 SecretAddress = Annotated[SecretStr, AfterValidator(_check_secret_address)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_key)]
+# Not SecretKey | None: Prefect looks for secrets beside None, but not inside an Annotated there, and would save asterisks.
+OptionalSecretKey = Annotated[SecretStr | None, AfterValidator(_check_key)]
 
 
 def reveal(secret: SecretStr | None) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from anomflow.webhook_body import BodyError, build_content, build_samples, read_key, render_body, sign
 from blocks.notifiers.http import Request
 from blocks.notifiers.http_channel import JSON, HttpChannel, build_check, post_sparing
-from blocks.notifiers.secret_fields import SecretAddress, SecretKey, find_secrets, reveal
+from blocks.notifiers.secret_fields import OptionalSecretKey, SecretAddress, find_secrets, reveal
 
 if TYPE_CHECKING:
     from anomflow.messages import Message
@@ -36,7 +36,7 @@ class WebhookNotifier(HttpChannel):
     secret: SecretStr | None = Field(
         default=None, description="Secret that bodies are signed with: whsec_ and Base64, or a text of 16 characters or more."
     )
-    token: SecretKey | None = Field(default=None, description="Value of the header that lets us in, such as `Bearer abc...`.")
+    token: OptionalSecretKey = Field(default=None, description="Value of the header that lets us in, such as `Bearer abc...`.")
     token_header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]{1,60}$", description="Name of that header.")
     template: str | None = Field(default=None, description="Jinja template of the body; none: all that is known of the message.")
     charts: bool = Field(default=False, description="Put the charts into the body, as PNG in Base64.")
