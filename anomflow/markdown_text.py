@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Escape = Callable[[str], str]
 
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]()#~|])")
-_LIST: Final = re.compile(r"^(\d+)([.)])|^()([-+])")
+_LIST: Final = re.compile(r"^(\d*)([-+.)])(?=\s|$)")
 _FENCE: Final = "```"
 # Behind the first sign of a mention: seen by nobody, and the name is no name any more.
 _GAP: Final = "\u200b"
@@ -38,7 +38,7 @@ def escape_for_mattermost(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return _LIST.sub(lambda match: f"{match[1] or ''}\\{match[2] or match[4]}", _MARKUP.sub(r"\\\1", text))
+    return _LIST.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", text))
 
 
 def cut_escaped(text: str, limit: int, escape: Escape) -> str:

@@ -9,10 +9,10 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.policy import default
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
-from slack_receiver import Reply
+from slack_receiver import Reply, serve
 
 if TYPE_CHECKING:
     import ssl
@@ -98,15 +98,5 @@ class _Handler(BaseHTTPRequestHandler):
 def run_http(good: Reply, context: ssl.SSLContext | None = None) -> Iterator[HttpReceiver]:
     """Run the server, encrypted where a context is given."""
     receiver = HttpReceiver(good)
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"receiver": receiver})) as server:
-        receiver.port = server.server_address[1]
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.release.set()
-            server.shutdown()
-            thread.join()
+    with serve(type("Handler", (_Handler,), {"receiver": receiver}), context, receiver.release) as receiver.port:
+        yield receiver

@@ -19,7 +19,7 @@ def build_details(message: Message) -> dict[str, str]:
         facts = [(line.label, line.text) for line in outline.parts[0].lines]
     else:
         facts = [(part.title, "; ".join(f"{line.label}: {line.text}" for line in part.lines)) for part in outline.parts]
-    course = outline.parts[0].course
+    course = outline.parts[0].course if message.letter.is_single else ""
     rest = [
         *([("Course", course)] if course else []),
         *([("Further metrics with alerts", "\n".join(outline.names))] if outline.names else []),

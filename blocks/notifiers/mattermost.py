@@ -64,13 +64,12 @@ def render_attachments(outline: Outline) -> list[dict[str, Any]]:
     metrics = [
         {
             "color": part.colour,
-            "fallback": escape_for_mattermost(part.title or outline.title),
             "text": "\n".join(filter(None, (_render_title(part.title), render_part(part, escape_for_mattermost, with_course=True)))),
         }
         for part in outline.parts
     ]
     rest = "\n".join(filter(None, (render_rest(outline, escape_for_mattermost), *map(escape_for_mattermost, outline.remarks))))
-    return [*metrics, {"fallback": "", "text": rest}]
+    return [*metrics, {"text": rest}]
 
 
 def _render_title(title: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from pydantic import AfterValidator, SecretStr
 
 SHORTEST_KEY: Final = 8  # anything shorter is a word, which would be hidden in every error
+_LONGEST_WORD: Final = 16
 _NEAR_NAMES: Final = (".local", ".internal", ".lan", ".localdomain", ".home.arpa", ".localhost")
 
 
@@ -72,5 +73,10 @@ def find_secrets(url: str) -> tuple[str, ...]:
     """Return what of an address nobody may know: all of it, its path and query, and whatever in these may be a key."""
     parts = urlsplit(url)
     pieces = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
-    path = parts.path if parts.path.strip("/") else ""
-    return (url, path, parts.query, *(piece for piece in pieces if len(piece) >= SHORTEST_KEY))
+    wholes = (whole for whole in (parts.path, parts.query) if len(whole) >= SHORTEST_KEY)
+    return (url, *wholes, *filter(_may_be_key, pieces))
+
+
+def _may_be_key(piece: str) -> bool:
+    """Tell keys from words such as ``webhooks``, which errors say too."""
+    return len(piece) >= SHORTEST_KEY and not (piece.isalpha() and len(piece) < _LONGEST_WORD)

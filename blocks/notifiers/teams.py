@@ -38,9 +38,8 @@ class TeamsNotifier(HttpChannel):
         link = self._open_link(*find_secrets(url))
         card = render_card(message.letter, message.message_id)
         cards = [card, *([render_card(message.letter, message.message_id, charts=False)] if card.has_charts else [])]
-        check = build_check(link, _ADVICE)
         requests = tuple(Request(url, each.content, {"Content-Type": JSON}) for each in cards)
-        return post_sparing(link, requests, lambda answer: check(_read_answer(answer)))
+        return post_sparing(link, requests, build_check(link, _ADVICE), _read_answer)
 
 
 def _read_answer(answer: Answer) -> Answer:

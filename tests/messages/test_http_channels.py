@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from http_channels import CASES, SECRET
 from http_receiver import HttpReceiver, Posted, run_http
+from hypothesis import given
+from hypothesis import strategies as st
 from message_samples import MESSAGE_ID, MOMENT, make_alert, make_history, make_input, make_message
 from PIL import Image
 from pydantic import ValidationError
 from slack_receiver import Reply
 
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError
+from anomflow.markdown_text import cut_escaped, escape_for_discord, escape_for_mattermost
 from anomflow.messages import build_message
 from anomflow.teams_card import SIZE_LIMIT
 from blocks.notifiers import discord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from anomflow.messages import Message
 
@@ -84,6 +87,13 @@ def test_a_failure_that_teams_calls_a_success_is_a_failure(status: int, error: t
     said = f"Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {status} with ContextId x"
     with serve("teams", Reply(200, said)) as receiver, pytest.raises(error, match=f"the answer is {status}"):
         CASES["teams"].build(receiver).send(message)
+
+
+def test_teams_gets_the_text_where_a_connector_calls_the_card_too_large(message: Message) -> None:
+    said = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413 with ContextId x"
+    with serve("teams", Reply(200, said)) as receiver:
+        assert "without its charts" in str(CASES["teams"].build(receiver).send(message))
+        assert {element["type"] for element in list_elements(receiver.accepted[0])} == {"RichTextBlock"}
 
 
 def test_pagerduty_triggers_an_incident_under_the_message_id(message: Message) -> None:
@@ -165,6 +175,21 @@ def test_mattermost_mentions_nobody(mention: Message) -> None:
     text = post("mattermost", mention).text
     assert [sign for sign in ("@everyone", "@1", "<", "**b**", "[x]", "`c`") if sign in text] == []
     assert r"**Why:** @\u200beveryone &lt;!channel&gt;".replace("\\u200b", "\u200b") in text
+
+
+@pytest.mark.parametrize("escape", [escape_for_discord, escape_for_mattermost])
+@given(text=st.text(st.sampled_from("ab1.-+ *_\\<>@&[]()"), max_size=40), limit=st.integers(8, 40))
+def test_what_is_cut_is_short_and_ends_no_escape_early(escape: Callable[[str], str], text: str, limit: int) -> None:
+    cut = cut_escaped(text, limit, escape)
+    assert len(cut) <= limit
+    assert (len(cut) - len(cut.rstrip("\\"))) % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"), [("3.2", "3.2"), ("3. x", "3\\. x"), ("- x", "\\- x"), ("-5", "-5"), ("# x", "\\# x"), ("a_b", "a\\_b")]
+)
+def test_a_line_starts_no_list(text: str, escaped: str) -> None:
+    assert escape_for_discord(text) == escape_for_mattermost(text) == escaped
 
 
 def read_signature(posted: Posted, key: bytes) -> str:
