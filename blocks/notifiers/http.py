@@ -66,7 +66,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Read a ``Retry-After`` header (RFC 9110, 10.2.3): seconds, or a date; None where it is neither."""
     if value is None:
         return None
-    if value.strip().isdecimal():
+    if value.strip().replace(".", "", 1).isdecimal():  # Discord gives parts of a second
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
