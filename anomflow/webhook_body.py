@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
 
 from anomflow.frames import ALERTS
 
@@ -83,7 +82,8 @@ def _render(template: str, content: dict[str, Any]) -> str:
 
 
 def _write_json(value: object) -> object:
-    return value if isinstance(value, Markup | StrictUndefined) else json.dumps(value)
+    # What the filter tojson made is JSON already, and says so as HTML does.
+    return value if isinstance(value, StrictUndefined) or hasattr(value, "__html__") else json.dumps(value)
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
