@@ -56,7 +56,7 @@ def _wave(clock: Clock, cycles: int = 1) -> Floats:
 
 
 def _rare_amounts(random: np.random.Generator, clock: Clock) -> Floats:
-    return np.where(random.random(clock.rows) < 0.3, np.exp(_normal(random, clock)), 0.0)  # noqa: PLR2004 - three rows in ten are not zero
+    return np.where(random.random(clock.rows) < 0.3, np.exp(_normal(random, clock)), 0.0)
 
 
 KINDS: Final[Mapping[str, Callable[[np.random.Generator, Clock], Floats]]] = {

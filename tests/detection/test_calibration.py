@@ -15,9 +15,9 @@ LEVELS = st.floats(0, 8)
 @pytest.mark.parametrize(
     ("step", "alarms", "level"),
     [
-        (60, 2, 2.5 + (np.log10(21_600) - 3.799) / 0.7),
-        (300, 2, 1 + (np.log10(4320) - 1.84) / 1.306),
-        (1, 0.5, 2.5 + (np.log10(5_184_000) - 3.799) / 0.7),
+        (60, 2, 2.5 + (np.log10(21_600) - 3.759) / 0.7),
+        (300, 2, 1 + (np.log10(4320) - 1.80) / 1.306),
+        (1, 0.5, 2.5 + (np.log10(5_184_000) - 3.759) / 0.7),
     ],
 )
 def test_the_threshold_follows_from_step_and_tolerated_false_alarms(step: float, alarms: float, level: float) -> None:

@@ -23,7 +23,7 @@ HIGH: Final = 2.2
 APART: Final = 10  # rows; those nearer to the last peak belong to it
 USUAL_SHARE: Final = 10**-2.32  # of rows, where the curve holds
 DOUBT: Final = 10.0  # peaks that were needed to believe half of what they say
-CORRECTION: Final = 0.6
+CORRECTION: Final = 0.5
 RAREST: Final = -0.15  # log10 of the peaks that there are to those that are usual
 OFTENEST: Final = 0.6
 
