@@ -101,6 +101,37 @@ def test_noise_raises_about_as_many_false_alarms_as_asked(detector: Detector) ->
     assert 0.3 * 8 * 4 < alarms < 2 * 8 * 4  # 8640 rows of five minutes are a month
 
 
+def count_peaks(detector: Detector, values: np.ndarray) -> int:
+    _, state = detector.advance(None, times(len(values), 3600.0), values)
+    return int(state.memory["head"]["peaks"][0])
+
+
+def test_scores_of_heavy_tails_peak_more_often_and_are_lowered_for_it(detector: Detector) -> None:
+    heavy = np.random.RandomState(0).standard_t(3, size=3000)
+    slow = np.convolve(noise(3400), 0.95 ** np.arange(400), "valid")[:3000]
+    assert count_peaks(detector, heavy) > 1.5 * count_peaks(detector, slow)
+    alarms = 0
+    for seed in range(3):
+        replay, _ = detector.advance(None, times(3000, 3600.0), np.random.RandomState(seed).standard_t(3, size=3000))
+        alarms += int((np.diff(np.flatnonzero(replay.anomaly >= threshold(3600.0, 4.0)), prepend=-100) >= 10).sum())
+    assert alarms < 2 * 4 * 3 * 3000 / 720
+
+
+def test_an_incident_does_not_make_a_metric_one_that_peaks_often(detector: Detector) -> None:
+    values = noise(3000)
+    usual = count_peaks(detector, values)
+    values[[2000, 2100, 2200, 2300]] += 15
+    assert count_peaks(detector, values) <= usual + 1
+
+
+@pytest.mark.parametrize("peaks", [-1, 1001])
+def test_a_state_with_an_impossible_count_of_peaks_is_not_used(detector: Detector, peaks: int) -> None:
+    _, state = detector.advance(None, times(1000), noise(1000))
+    assert detector.check(state) is None
+    state.memory["head"]["peaks"] = peaks
+    assert detector.check(state) == f"it counts {peaks} peaks in 1000 rows"
+
+
 def test_a_spike_is_explained_by_direction_and_view(detector: Detector) -> None:
     values = noise(3000)
     values[[1000, 2000]] += [-12, 14]
