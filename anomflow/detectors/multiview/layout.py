@@ -62,6 +62,8 @@ HEAD: Final = np.dtype(
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
         ("hold", "<f8"),  # highest state score, decaying with time
+        ("peaks", "<i8"),  # of moderate height
+        ("peak_row", "<i8"),  # row that the last peak began at
         ("remembered", "<i8", (CALIBRATORS,)),
         ("block_open", "<i8", (CALIBRATORS,)),
         ("block_row", "<i8", (CALIBRATORS,)),

@@ -29,6 +29,7 @@ from anomflow.detectors.multiview.layout import (
     Sizes,
     Work,
 )
+from anomflow.detectors.multiview.peaks import count_peak, peak_factor
 from anomflow.detectors.multiview.seasons import look_at_season
 from anomflow.detectors.multiview.stages import build_sizes, build_work, next_stage, open_stage
 from anomflow.detectors.multiview.views import look
@@ -36,7 +37,7 @@ from anomflow.detectors.multiview.views import look
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KERNELS: Final = ("calibrator", "courses", "forecast", "lasting", "layout", "nearest", "replay", "seasons", "stages", "views")
+KERNELS: Final = ("calibrator", "courses", "forecast", "lasting", "layout", "nearest", "peaks", "replay", "seasons", "stages", "views")
 VIEW_COUNT: Final = len(WEIGHTS)
 ONE_SIDE: Final = 0.301  # log10 of 2: the better of two sides
 START_UP: Final = 5.0
@@ -169,8 +170,10 @@ def score_row(place: tuple[int, int, int], work: Work, learned: Learned, out: Ou
     state = np.empty(STATE_COUNT)
     out.residual[k] = judge_row((i, row), work, learned, (out.surprises[k], state))
     j = len(out.undamped) - len(out.anomaly) + k
-    out.undamped[j] = combine(out.surprises[k], head, sizes) * (row / (row + START_UP))
+    factor = peak_factor(head, row)
+    out.undamped[j] = combine(out.surprises[k], head, sizes) * (row / (row + START_UP)) * factor
     out.anomaly[k] = damped(out.undamped, j, sizes.damping)
+    count_peak(head, row, out.anomaly[k] / factor)
     out.step_seconds[k] = head.step
     score = combine_state(out.surprises[k], state, head, sizes)
     out.state[k], head.hold = held((score, head.hold), work.seconds[i] - work.seconds[i - 1])
