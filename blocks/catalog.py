@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final
 
-from prefect.blocks.core import Block
-from prefect.exceptions import UnknownBlockType
+from prefect.blocks.core import Block, UnknownBlockType
 from prefect.utilities.dispatch import get_registry_for_type, lookup_type
 
 import blocks

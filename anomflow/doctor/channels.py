@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from html import escape
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+import polars as pl
+
 from anomflow.doctor.checks import Finding
-from anomflow.letters import Letter
-from anomflow.message_text import render_text
-from anomflow.messages import Message
+from anomflow.frames import ALERTS
+from anomflow.messages import Message, MessageInput, build_message
 from anomflow.protocols import Reachable
 
 if TYPE_CHECKING:
@@ -42,8 +43,20 @@ def _send(notifier: Notifier, clock: Clock) -> Finding:
 
 
 def build_test_message(now: datetime) -> Message:
-    """Build a message that nobody takes for an alert; ``now`` is UTC."""
+    """Build a message that nobody takes for an alert, of the form that real ones have; ``now`` is UTC."""
+    alert = {
+        "alert_id": str(uuid4()),
+        "metric_batch": "doctor",
+        "metric_name": f"{TEST_MARK} channel",
+        "kind": "info",
+        "metric_timestamp": now,
+        "detected_at": now,
+        "metric_value": 1.0,
+        "reason": _WORDS,
+        "status": "open",
+        "tags": "{}",
+    }
+    row = pl.DataFrame([{name: alert.get(name) for name in ALERTS.columns}], schema=ALERTS.columns)
+    message = build_message(MessageInput(str(uuid4()), "doctor", row, {}, now))
     title = f"{TEST_MARK} Anomflow can reach this channel"
-    letter = Letter(title, "doctor", now.astimezone(UTC), (), (), 0, (_WORDS,))
-    html = f"<!doctype html><html><body><p><b>{escape(title)}</b></p><p>{escape(_WORDS)}</p></body></html>"
-    return Message(str(uuid4()), "doctor", title, render_text(letter), html, (), (), letter.created, letter)
+    return replace(message, subject=title, letter=replace(message.letter, title=title))
