@@ -91,7 +91,13 @@ def _describe(error: Exception) -> str:
     return type(error).__name__
 
 
-def _find_document(block: Block, name: str) -> BlockDocument | None:
+def is_saved(cls: type[Block], name: str) -> bool:
+    """Tell whether a block of a class is saved under a name; raises BlockError where the API does not answer."""
+    with _explaining():
+        return _find_document(cls, name) is not None
+
+
+def _find_document(block: Block | type[Block], name: str) -> BlockDocument | None:
     with get_client(sync_client=True) as client:
         try:
             return client.read_block_document_by_name(name, block.get_block_type_slug(), include_secrets=True)

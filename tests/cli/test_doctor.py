@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -243,6 +244,20 @@ def test_people_see_a_table_and_what_to_do(shop: World):
     assert lines[-2].startswith("failed: channel email: connect: ")
     assert lines[-2].endswith("(needed by shop)")
     assert lines[-1] == "13 ok, 0 warning, 1 failed"
+
+
+def test_the_page_shows_what_one_gets(shop: World):
+    shop.configure()
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "blocks.md").read_text(encoding="utf-8")
+    shown = re.search(r"\$ anomflow doctor\n(.*?)```", page, re.DOTALL)
+    assert shown is not None
+    found = invoke(shop, "doctor", "shop").stdout
+    assert [forget(line) for line in found.splitlines()[2:]] == [forget(line) for line in shown[1].splitlines()[2:]]
+
+
+def forget(line: str) -> str:
+    """Leave out of a line what differs from run to run: seconds, folders, how far clocks differ."""
+    return " ".join(re.sub(r"\d+\.\d+|\S*home|\.anomflow|(ahead of|behind)", "", line).split())
 
 
 def test_a_batch_that_there_is_not_is_wrong_usage(shop: World):

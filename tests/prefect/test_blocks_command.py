@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import Field, SecretStr
 
+from anomflow.errors import SettingsError
+from anomflow.importing import translate_env
 from blocks.notifiers.email import EmailNotifier
+from blocks.notifiers.loading import load_notifier
 from blocks.warehouses.duckdb import DuckDBWarehouse
 from tests.cli.commands_run import invoke, read
 from tests.world import World
@@ -187,8 +193,6 @@ def test_a_check_loads_each_block_and_says_what_is_missing(shop, write):
 
 
 def test_the_file_of_an_import_is_taken(shop, write, monkeypatch):
-    from anomflow.importing import translate_env
-
     theirs = {
         "ANOMSTACK_ALERT_EMAIL_FROM": "a@example.com",
         "ANOMSTACK_ALERT_EMAIL_TO": "b@example.com,c@example.com",
@@ -205,13 +209,25 @@ def test_the_file_of_an_import_is_taken(shop, write, monkeypatch):
     for name, value in {**values, "PASSWORD": SECRET}.items():
         monkeypatch.setenv(f"ANOMFLOW_EMAIL_{name}", value)
     assert apply(shop, write(blocks)) == [("email/default", "created")]
+    for name in (*values, "PASSWORD"):
+        monkeypatch.delenv(f"ANOMFLOW_EMAIL_{name}")
+    # The block that it makes is what the channel `email` means from now on, unless variables say something else.
+    assert load_notifier("email", shop.folder, os.environ).recipients == ["b@example.com", "c@example.com"]
+    with pytest.raises(SettingsError, match="ANOMFLOW_EMAIL_SENDER"):
+        load_notifier("email", shop.folder, {"ANOMFLOW_EMAIL_HOST": "h"})
     assert EmailNotifier.load("default").recipients == ["b@example.com", "c@example.com"]
     EmailNotifier.delete("default")
 
 
-def test_a_server_that_does_not_answer_is_no_reason_to_save_elsewhere(shop, write):
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+def test_the_file_of_the_page_is_taken(shop, write, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "blocks.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"<!-- tested: blocks.yaml -->\n```yaml\n(.*?)```", page, re.DOTALL)
+    for name in re.findall(r"\$\{(\w+)\}", text):
+        monkeypatch.setenv(name, SECRET)
+    assert [action for _, action in apply(shop, write(text))] == ["created"] * 3
 
+
+def test_a_server_that_does_not_answer_is_no_reason_to_save_elsewhere(shop, write):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         result = invoke(shop, "blocks", "apply", write(MAIL.format(name="away")))
     assert result.exit_code == 1
