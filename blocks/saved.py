@@ -43,12 +43,18 @@ def load_saved(cls: type[Block], name: str, error_class: type[AnomflowError] = B
     try:
         with _explaining(error_class):
             return cls.load(name)
-    except ValidationError as error:
-        # Its own words would quote the values, which may be secrets.
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
-        raise error_class(f"block {slug}/{name} has settings that cannot be used: {faults}") from None
+    except (ValidationError, RuntimeError) as error:  # the latter is what Prefect makes of the former
+        raise error_class(f"block {slug}/{name} does not fit its type: {_describe_misfit(error)}; save it again") from None
     except ValueError as error:  # what Prefect raises for a block that is not there
         raise error_class(f"there is no block {slug}/{name} at this Prefect API; make it or name another") from error
+
+
+def _describe_misfit(error: Exception) -> str:
+    """Name the fields that do not fit, without what they hold, which may be secrets."""
+    cause = error if isinstance(error, ValidationError) else error.__cause__
+    if not isinstance(cause, ValidationError):
+        return type(error).__name__
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in cause.errors(include_input=False))
 
 
 def save_block(ref: str, block: Block, *, dry_run: bool = False) -> Change:

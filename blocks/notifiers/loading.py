@@ -52,7 +52,7 @@ def _load_block(name: str, kind: type[Any], block_name: str) -> Notifier:
     """Load a saved block through its class: by its name alone, Prefect would import every integration first."""
     try:
         return cast("Notifier", kind.load(block_name))
-    except ValidationError:  # not chained: it quotes what is stored
+    except (ValidationError, RuntimeError):  # not chained: it quotes what is stored; the latter is what Prefect makes of the former
         raise _wrong(name, f"the saved block {name} does not fit its type any more. Save it again in Prefect.") from None
     except ValueError as error:
         raise _wrong(name, f"there is no saved block {name}. Save one in Prefect, or correct the name.") from error
