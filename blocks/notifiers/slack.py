@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_valida
 
 from anomflow.errors import Problem, SettingsError
 from anomflow.slack_text import FALLBACK_LIMIT, escape, render_slack
-from anomflow.wording import cut_text
+from anomflow.wording import clean_text, cut_text
 from blocks.notifiers.http import HttpLink, Request
 from blocks.notifiers.slack_answers import LayoutRefusedError, read_webhook_answer
 from blocks.notifiers.slack_api import JSON, SlackApi
@@ -82,6 +82,13 @@ class SlackNotifier(Block):
     def send_seconds(self) -> float:
         """Bound one ``send``: the message, its charts, and as much again for finding the hosts' addresses."""
         return 3 * self.timeout_seconds
+
+    def check_access(self) -> str:
+        """Ask Slack whom the token belongs to (``auth.test``); a webhook can only be tried by a message. Raises as ``send`` does."""
+        if not self.token:
+            return "an incoming webhook is set; whether Slack knows it only a message can tell (--send-test)"
+        told = self._open_api(self._open_link()).test_token()
+        return f"Slack knows the token as {told}; whether it may post to {clean_text(str(self.channel))} only a message can tell"
 
     def send(self, message: Message) -> str | None:
         """Post one message, and name the charts that could not be uploaded.
