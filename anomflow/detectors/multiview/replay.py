@@ -45,6 +45,8 @@ REPEAT: Final = 0.85
 BAND: Final = 0.995
 FLAT_LEAST: Final = 12
 FLAT_AFTER: Final = 300
+FLAT_ROWS: Final = 1e5
+FLAT_FEW: Final = 20.0
 
 
 @njit(nogil=True)
@@ -147,14 +149,30 @@ def damped(undamped: NDArray[np.float64], j: int, rows: int) -> float:
 
 
 @njit(nogil=True)
+def rare_run(row: int, head: Head) -> int:
+    """Return how long a run must be that one in ``FLAT_ROWS`` rows begins, by the mean length of earlier runs as a row meets them.
+
+    A metric that mostly repeats (rare events, a status) has long runs in itself: the longest so far says too little.
+    """
+    before = row + 1 - head.run
+    met = (head.squares + 1.0) / (before + 1.0)
+    share = max((met - 1.0) / (met + 1.0), 1.0 / (before + 2.0))
+    begun = FLAT_ROWS * (1.0 - share)
+    return 2 + int(math.log(begun) / -math.log(share)) if begun > 1.0 else FLAT_LEAST
+
+
+@njit(nogil=True)
 def count_run(values: NDArray[np.float64], i: int, row: int, head: Head) -> int:
     """Count identical values and return how many there are where they first reach the limit, else 0."""
     if i > 0 and values[i] == values[i - 1]:
         head.run += 1
     else:
         head.longest = max(head.longest, head.run)
+        head.squares += float(head.run) * head.run
         head.run = 1
-    limit = max(FLAT_LEAST, 2 * head.longest + 1)
+        head.starts += 1
+    unusual = int((2.0 + FLAT_FEW / head.starts) * head.longest) + 1  # of few runs the longest tells little
+    limit = max(FLAT_LEAST, unusual, rare_run(row, head))
     return head.run if head.run == limit and row >= FLAT_AFTER else 0
 
 
