@@ -46,7 +46,7 @@ def threshold(step_seconds: ArrayLike, false_alarms_per_month: ArrayLike) -> Flo
     """Return the A that a metric of this step exceeds so many times in 30 days while it is normal.
 
     At most one false alarm in 100 rows is granted. For a step above six hours it is one in 200, and where more than two
-    are asked for as many times more, up to one in 50: a year of such rows is short, and most who ask for two want few.
+    are asked for as many times more, up to one in 50; so the default stays quiet on daily metrics.
     """
     step, alarms = np.asarray(step_seconds, np.float64), np.asarray(false_alarms_per_month, np.float64)
     rows = MONTH / step / alarms
