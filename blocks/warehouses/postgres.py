@@ -100,9 +100,7 @@ class PostgresWarehouse(RelationalWarehouse):
     def _check_options(cls, options: dict[str, str]) -> dict[str, str]:
         for name in options:
             if name in _OWN_OPTIONS or not re.fullmatch(r"[a-z_]+", name):
-                raise ValueError(
-                    f"{name!r} is no connection parameter that may stand here; what has a field of its own, and secrets, may not"
-                )
+                raise ValueError(f"{name!r} may not stand here: it is no parameter of libpq, has a field of its own or is a secret")
         return options
 
     @model_validator(mode="after")

@@ -17,8 +17,9 @@ class Engine:
 
     ``build`` makes a warehouse that keeps what it has in a folder, or apart by the folder's name; the second argument is its
     ``lock_timeout_seconds``. ``run_raw`` runs statements on it without our code and returns the rows of the last. ``foreign``
-    are the statements of tables as other hands make them, each with two rows of 2026-01-01 and one of 2026-01-02. ``schema`` is
-    where tables lie. ``cannot`` are tests that the engine fails, by name, with the reason: they must fail.
+    are the statements of tables as other hands make them, each with two rows of 2026-01-01 and one of 2026-01-02.
+    ``find_schema`` tells where tables lie, ``find_environment`` the variables that name the warehouse. ``cannot`` are tests that
+    the engine fails, by name, with the reason: these must fail.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Engine:
     foreign: Mapping[str, tuple[str, ...]]
     find_schema: Callable[[Any], str]
     time_type: str
+    find_environment: Callable[[Any], Mapping[str, str]] = lambda _: {}
     cannot: Mapping[str, str] = field(default_factory=dict)
 
 

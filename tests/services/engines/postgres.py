@@ -122,8 +122,14 @@ def build_warehouse(folder: Path, seconds: float = 20.0, **changed: Any) -> Post
     return PostgresWarehouse(**{**fields, **changed})
 
 
+def _find_environment(warehouse: PostgresWarehouse) -> dict[str, str]:
+    fields = {name: getattr(warehouse, name) for name in ("host", "port", "database", "user", "schema_name")}
+    return {f"ANOMFLOW_POSTGRES_{name.upper()}": str(value) for name, value in {**fields, "password": PASSWORD}.items()}
+
+
 ENGINE = Engine(
     kind="postgres",
+    find_environment=_find_environment,
     build=build_warehouse,
     run_raw=run_raw,
     find_schema=lambda warehouse: warehouse.schema_name,
