@@ -37,6 +37,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"host": "h", "user": "u"}, "database is missing"),
         ({"uri": "postgresql://u@h/d", "host": "h"}, "either uri or host, not both"),
         ({"uri": "mysql://u:s%cret@h/d"}, "must be postgresql://"),
+        *(({"uri": f"postgresql://u:{part}s%cret@h/d"}, "must be postgresql://") for part in ("@", "/", "?", "#", "1/", "1?", " ")),
         ({**PLACE, "port": 0}, "greater than or equal to 1"),
         ({**PLACE, "sslmode": "maybe"}, "'disable', 'allow'"),
         ({**PLACE, "options": {"password": "s%cret"}}, "'password' may not stand here"),
@@ -79,7 +80,8 @@ def test_half_a_place_in_the_environment_is_an_error_and_no_other_database(monke
         (PLACE, "postgres:db.example.org:5432/shop"),
         ({"uri": "postgresql://me:s%25cret@h:1,i:2/d?password=x"}, "postgres:h:1,i:2/d"),
         ({"uri": "postgres://h"}, "postgres:h"),
-        ({"uri": "postgresql://a:b@c@h/d", "schema_name": "s"}, "postgres:h/d schema s"),
+        ({"uri": "postgresql://a:b@[::1]:5433/d", "schema_name": "s"}, "postgres:[::1]:5433/d schema s"),
+        ({"uri": "postgresql://%2Fvar%2Frun/d"}, "postgres:%2Fvar%2Frun/d"),
     ],
 )
 def test_the_place_is_told_without_a_secret(fields: dict[str, str], place: str) -> None:
@@ -185,3 +187,9 @@ def test_without_its_driver_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "pip install 'anomflow[postgres]'" in done.stderr
+
+
+@pytest.mark.parametrize("fields", [PLACE, {"uri": "postgresql://u:p@h/d"}])
+def test_a_block_that_was_saved_is_loaded_again(fields: dict[str, str]) -> None:
+    warehouse = PostgresWarehouse(**fields)
+    assert PostgresWarehouse(**warehouse.model_dump()).model_dump() == warehouse.model_dump()

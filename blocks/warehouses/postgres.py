@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from blocks.warehouses.relational import RelationalSession
 
+_PORT: Final = 5432
+_HOST: Final = r"(\[[\da-fA-F:.]+\]|[\w.%-]*)(:\d+)?"
+# So strict that no part of a password which should have been encoded is taken for a host, which is shown.
+_URI: Final = re.compile(rf"postgres(ql)?://([^@/?#\s]*@)?{_HOST}(,{_HOST})*(/[^@/?#\s]*)?(\?\w+=[^#&\s]*(&\w+=[^#&\s]*)*)?")
 _FIELDS: Final = ("host", "port", "database", "user", "password", "sslmode")
 # Fields of their own, secrets, and what would bring either in by another way.
 _OWN_OPTIONS: Final = frozenset(
@@ -64,14 +68,14 @@ class PostgresWarehouse(RelationalWarehouse):
         description="Address with everything in it, postgresql://user:password@host:5432/database, instead of the fields below.",
     )
     host: str | None = Field(default=None, min_length=1, description="Host name or address of the server, or the folder of its socket.")
-    port: int = Field(default=5432, ge=1, le=65535, description="Port of the server.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="Port of the server; none: 5432.")
     database: str | None = Field(default=None, min_length=1, description="Name of the database.")
     user: str | None = Field(default=None, min_length=1, description="Role that connects.")
     password: SecretStr | None = Field(
         default=None, description="Password of the role; none: what the server takes without one, or the password file of libpq."
     )
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer", description="How the connection is encrypted and the server's certificate checked, in libpq's words."
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None, description="How the connection is encrypted and the server's certificate checked, in libpq's words; none: prefer."
     )
     schema_name: str | None = Field(
         default=None, min_length=1, description="Schema of tables that are named without one; none: what the role's search_path says."
@@ -91,8 +95,10 @@ class PostgresWarehouse(RelationalWarehouse):
     @field_validator("uri")
     @classmethod
     def _check_uri(cls, uri: SecretStr | None) -> SecretStr | None:
-        if uri is not None and not re.match(r"postgres(ql)?://[^/]", uri.get_secret_value()):
-            raise ValueError("must be postgresql://user:password@host:5432/database")
+        if uri is not None and not _URI.fullmatch(uri.get_secret_value()):
+            raise ValueError(
+                "must be postgresql://user:password@host:5432/database, with %40 for an @ in a password, %2F for a / and so on"
+            )
         return uri
 
     @field_validator("options")
@@ -105,7 +111,7 @@ class PostgresWarehouse(RelationalWarehouse):
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:
-        given = [name for name in _FIELDS if name in self.model_fields_set and getattr(self, name) is not None]
+        given = [name for name in _FIELDS if getattr(self, name) is not None]
         if self.uri is not None and given:
             raise ValueError(f"give either uri or {', '.join(given)}, not both")
         missing = [name for name in ("host", "database", "user") if getattr(self, name) is None]
@@ -125,7 +131,7 @@ class PostgresWarehouse(RelationalWarehouse):
     def location(self) -> str:
         schema = f" schema {self.schema_name}" if self.schema_name else ""
         if self.uri is None:
-            return f"postgres:{self.host}:{self.port}/{self.database}{schema}"
+            return f"postgres:{self.host}:{self.port or _PORT}/{self.database}{schema}"
         place = urlsplit(self.uri.get_secret_value())
         return f"postgres:{place.netloc.rpartition('@')[2]}{place.path}{schema}"
 
@@ -158,8 +164,8 @@ class PostgresWarehouse(RelationalWarehouse):
             query = "&".join(filter(None, (place.query, urlencode(added, quote_via=quote))))
             return urlunsplit((place.scheme, place.netloc, place.path or "/", query, ""))
         password = self.password.get_secret_value() if self.password else None
-        named = {"host": self.host, "port": str(self.port), "dbname": self.database, "user": self.user, "password": password}
-        pairs = {**named, "sslmode": self.sslmode, **defaults}
+        named = {"host": self.host, "port": str(self.port or _PORT), "dbname": self.database, "user": self.user, "password": password}
+        pairs = {**named, "sslmode": self.sslmode or "prefer", **defaults}
         return " ".join(f"{name}={_quote(value)}" for name, value in pairs.items() if value is not None)
 
     def _find_secrets(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NAME_BYTES: Final = 63  # the rest of a longer name is cut off without a word
 # The order in which the job's queries narrow the rows down: batch and type, then time.
 _KEY_ORDER: Final = ("metric_batch", "metric_type", "metric_timestamp", "metric_name")
+_PLAINLY: Final = {"adbc.postgresql.use_copy": "false"}
 _WITHOUT_COPY: Final = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*(show|explain)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -121,7 +122,7 @@ class PostgresSession(AdbcSession):
             raise self._explain(error, time.monotonic() - begun) from error
 
     def _fetch(self, sql: str) -> pl.DataFrame:
-        options = {"adbc.postgresql.use_copy": "false"} if _WITHOUT_COPY.match(sql) else {}
+        options = _PLAINLY if _WITHOUT_COPY.match(sql) else {}
         with self._cursor(**options) as cursor:
             cursor.execute(sql)
             try:
@@ -173,7 +174,9 @@ class PostgresSession(AdbcSession):
         family = name.removesuffix(table.suffix) if table.suffix else name
         if family in self._locked or not self.writable:
             return
-        self._fetch(build_lock_query(self.literal(family), has_schema="." in family))
+        with self._cursor(**_PLAINLY) as cursor:  # by COPY, a wait that is too long would have no SQLSTATE
+            cursor.execute(build_lock_query(self.literal(family), has_schema="." in family))
+            cursor.fetch_polars()
         self._locked.add(family)
 
     def _has_key(self, table: Table, name: str) -> bool:
