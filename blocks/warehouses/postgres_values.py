@@ -32,7 +32,7 @@ _ENDLESS: Final = 9 * 10**18
 
 def fits(kind: str, dtype: pl.DataType) -> bool:
     """Tell whether values of one of our types come back from a column as they were written."""
-    return kind.split("(", maxsplit=1)[0] in _FITTING[dtype.base_type()]
+    return kind in _FITTING[dtype.base_type()] or (dtype == pl.String and kind.startswith("character varying("))
 
 
 def convert_columns(fetched: pl.DataFrame, location: str) -> pl.DataFrame:
