@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NAME_BYTES: Final = 63  # the rest of a longer name is cut off without a word
 # The order in which the job's queries narrow the rows down: batch and type, then time.
 _KEY_ORDER: Final = ("metric_batch", "metric_type", "metric_timestamp", "metric_name")
+_RANGES: Final = 20  # of batches and types in one write, to be looked for one by one
 _PLAINLY: Final = {"adbc.postgresql.use_copy": "false"}
 _WITHOUT_COPY: Final = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*(show|explain)\b", re.IGNORECASE | re.DOTALL)
 
@@ -189,6 +190,35 @@ class PostgresSession(AdbcSession):
     def _order(self, table: Table, name: str) -> str:
         # Duplicates come in no order of time: the place of a row (ctid) is used again after a delete. So the greatest is the newest.
         return "" if table is not OBSERVATIONS or self._has_key(table, name) else f" order by {self.tie_break}"
+
+    def _replace(self, table: Table, name: str, staged: pl.DataFrame) -> None:
+        columns = self._adopt(table, name, staged)
+        if not self._may_load(table, name, staged):
+            super()._replace(table, name, staged)
+            return
+        place, schema = ([*reversed(name.split(".")), None])[:2]
+        with self._cursor() as cursor:
+            cursor.adbc_ingest(place or "", staged.select(columns), mode="append", db_schema_name=schema)
+
+    def _may_load(self, table: Table, name: str, staged: pl.DataFrame) -> bool:
+        """Tell whether rows can go straight into the table: it is like ours, and where they belong lies nothing yet."""
+        is_like_ours = self._has_key(table, name) and all(
+            self._types[name].get(column) == self.column_types[dtype.base_type()] for column, dtype in table.columns.items()
+        )
+        if table is not OBSERVATIONS or staged.is_empty() or not is_like_ours or name.count(".") > 1:
+            return False
+        ranges = staged.group_by("metric_batch", "metric_type").agg(
+            pl.col("metric_timestamp").min().alias("first"), pl.col("metric_timestamp").max().alias("last")
+        )
+        return ranges.height <= _RANGES and self._fetch(f"{self._find_rows(name, ranges)} limit 1").is_empty()
+
+    def _find_rows(self, name: str, ranges: pl.DataFrame) -> str:
+        within = [
+            f"(metric_batch = {self.literal(batch)} and metric_type = {self.literal(kind)} "
+            f"and metric_timestamp between {self.literal(first)} and {self.literal(last)})"
+            for batch, kind, first, last in ranges.rows()
+        ]
+        return f"select 1 as found from {self.identifier(name)} where {' or '.join(within)}"
 
     def _replace_staged(self, table: Table, name: str, columns: Sequence[str], stage: str) -> None:
         if not self._has_key(table, name):

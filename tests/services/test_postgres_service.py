@@ -125,6 +125,15 @@ def test_a_unique_index_of_others_keeps_keys_single_too(warehouse: PostgresWareh
     assert read_values(warehouse) == [(DAY, "m", 2.0)]
 
 
+def test_columns_in_another_order_get_their_own_values(warehouse: PostgresWarehouse) -> None:
+    kinds = {"metric_timestamp": "timestamptz", "metric_value": "float8"}
+    listed = ", ".join(f"{name} {kinds.get(name, 'text')}" for name in reversed(OBSERVATIONS.columns))
+    run_raw(warehouse, [f"create table metrics ({listed}, primary key ({', '.join(OBSERVATIONS.key)}))"])
+    fill(warehouse, build_rows((DAY, "m", 1.0, "{}"), (DAY, "n", 2.0)))
+    fill(warehouse, build_rows((DAY, "n", 3.0)))
+    assert read_values(warehouse) == [(DAY, "m", 1.0), (DAY, "n", 3.0)]
+
+
 def test_a_partitioned_table_is_taken_over(warehouse: PostgresWarehouse) -> None:
     listed = "metric_timestamp timestamptz, metric_batch text, metric_name text, metric_type text, metric_value float8, metadata text"
     key = "primary key (metric_batch, metric_type, metric_timestamp, metric_name)"
