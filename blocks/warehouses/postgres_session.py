@@ -13,7 +13,7 @@ import polars as pl
 from anomflow.errors import WarehouseError
 from anomflow.frames import OBSERVATIONS, Table
 from blocks.warehouses.adbc import STAGE, AdbcSession
-from blocks.warehouses.postgres_catalog import build_columns_query, build_key_query, build_lock_query
+from blocks.warehouses.postgres_catalog import build_columns_query, build_key_query, build_lock_query, build_ranges_query, find_ranges
 from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure
 from blocks.warehouses.postgres_values import COLUMN_TYPES, convert_columns, fits
 
@@ -207,18 +207,8 @@ class PostgresSession(AdbcSession):
         )
         if table is not OBSERVATIONS or staged.is_empty() or not is_like_ours or name.count(".") > 1:
             return False
-        ranges = staged.group_by("metric_batch", "metric_type").agg(
-            pl.col("metric_timestamp").min().alias("first"), pl.col("metric_timestamp").max().alias("last")
-        )
-        return ranges.height <= _RANGES and self._fetch(f"{self._find_rows(name, ranges)} limit 1").is_empty()
-
-    def _find_rows(self, name: str, ranges: pl.DataFrame) -> str:
-        within = [
-            f"(metric_batch = {self.literal(batch)} and metric_type = {self.literal(kind)} "
-            f"and metric_timestamp between {self.literal(first)} and {self.literal(last)})"
-            for batch, kind, first, last in ranges.rows()
-        ]
-        return f"select 1 as found from {self.identifier(name)} where {' or '.join(within)}"
+        ranges = find_ranges(staged)
+        return len(ranges) <= _RANGES and self._fetch(build_ranges_query(self.identifier(name), ranges, self.literal)).is_empty()
 
     def _replace_staged(self, table: Table, name: str, columns: Sequence[str], stage: str) -> None:
         if not self._has_key(table, name):
