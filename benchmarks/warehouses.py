@@ -15,7 +15,6 @@ import tempfile
 import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,19 +39,6 @@ class Subject:
     clear: Callable[[], None]
     write: Callable[[pl.DataFrame], None]
     read: Callable[[], pl.DataFrame]
-
-
-def build_rows() -> pl.DataFrame:
-    return pl.select(
-        metric_timestamp=(pl.lit(datetime(2026, 1, 1, tzinfo=UTC)) + pl.duration(minutes=pl.int_range(COUNT) // 100)).dt.cast_time_unit(
-            "us"
-        ),
-        metric_batch=pl.lit("b"),
-        metric_name=pl.format("metric {}", pl.int_range(COUNT) % 100),
-        metric_type=pl.lit("metric"),
-        metric_value=pl.int_range(COUNT).cast(pl.Float64),
-        metadata=pl.lit(None, dtype=pl.String),
-    )
 
 
 @contextmanager
@@ -145,7 +131,9 @@ def check(found: pl.DataFrame) -> None:
 
 
 def main(names: list[str]) -> int:
-    rows, missed = build_rows(), 0
+    from tests.conformance.rows import build_many
+
+    rows, missed = build_many(COUNT), 0
     print("| engine | | plain driver | Anomflow | ratio | budget |\n|---|---|---|---|---|---|")
     for name in names or list(OPENERS):
         with tempfile.TemporaryDirectory() as folder, OPENERS[name](Path(folder)) as subject:

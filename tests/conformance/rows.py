@@ -18,6 +18,18 @@ def build_rows(*rows: tuple[object, ...], kind: str = "metric") -> pl.DataFrame:
     return pl.DataFrame(full, schema=OBSERVATIONS.columns, orient="row")
 
 
+def build_many(count: int) -> pl.DataFrame:
+    """Make OBSERVATIONS rows of 100 metrics, one a minute, whose values count from 0."""
+    return pl.select(
+        metric_timestamp=(pl.lit(DAY) + pl.duration(minutes=pl.int_range(count) // 100)).dt.cast_time_unit("us"),
+        metric_batch=pl.lit("b"),
+        metric_name=pl.format("metric {}", pl.int_range(count) % 100),
+        metric_type=pl.lit("metric"),
+        metric_value=pl.int_range(count).cast(pl.Float64),
+        metadata=pl.lit(None, dtype=pl.String),
+    )
+
+
 def build_alert(alert_id: str, **columns: object) -> pl.DataFrame:
     return pl.DataFrame([{"alert_id": alert_id, **columns}], schema=ALERTS.columns)
 

@@ -21,7 +21,7 @@ from anomflow.frames import ALERTS, OBSERVATIONS, TABLES, UTC
 from blocks import warehouses
 from blocks.discovery import find_kinds
 from tests.conformance.engines import EMBEDDED, ENGINES, SERVICES
-from tests.conformance.rows import DAY, build_alert, build_rows, fill, read_all, read_values
+from tests.conformance.rows import DAY, build_alert, build_many, build_rows, fill, read_all, read_values
 
 if TYPE_CHECKING:
     from anomflow.protocols import Session
@@ -287,14 +287,7 @@ def test_a_table_made_by_anomstack_is_read_and_all_duplicates_replaced(engine: E
 
 def test_a_hundred_thousand_rows_are_written_and_replaced_in_seconds(engine: Engine, warehouse: Any) -> None:
     count = 100_000
-    rows = pl.select(
-        metric_timestamp=(pl.lit(DAY) + pl.duration(minutes=pl.int_range(count) // 100)).dt.cast_time_unit("us"),
-        metric_batch=pl.lit("b"),
-        metric_name=pl.format("metric {}", pl.int_range(count) % 100),
-        metric_type=pl.lit("metric"),
-        metric_value=pl.int_range(count).cast(pl.Float64),
-        metadata=pl.lit(None, dtype=pl.String),
-    )
+    rows = build_many(count)
     begin = time.process_time()
     fill(warehouse, rows)
     fill(warehouse, rows.with_columns(pl.col("metric_value") + 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ import pytest
 
 from anomflow.frames import METRIC, SCORE
 from tests.laws.test_crashes import Killer, Mortal
-from tests.services.remote import RemoteWorld
+from tests.services.remote import RemoteWorld, run_at_once
 from tests.world import HOUR, STAGES, START, Clock, at, series
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.world import Mailbox
@@ -76,22 +76,13 @@ def test_a_corrected_value_is_judged_again_and_its_alert_resolved(world: RemoteW
 def test_runs_at_once_send_one_message(world: RemoteWorld, mailbox: Mailbox) -> None:
     world.put(series("orders", 330, spikes=[327]))
     world.run("ingest", "train", "score", as_of=at(329))
-    barrier, errors = threading.Barrier(4), []
 
-    def alert() -> None:
-        try:
-            run = world.open(at(329))
-            barrier.wait(60)
-            STAGES["alert"](run)
-        except Exception as error:  # noqa: BLE001 - told to the test's own thread
-            errors.append(error)
+    def alert(wait: Callable[[], object]) -> None:
+        run = world.open(at(329))
+        wait()
+        STAGES["alert"](run)
 
-    threads = [threading.Thread(target=alert) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert run_at_once(4, alert) == []
     assert len(mailbox.mails) == 1
     assert world.table("_deliveries")["state"].to_list() == ["sent"]
 
@@ -100,23 +91,14 @@ def test_runs_at_once_of_the_whole_chain_record_each_row_and_alert_once(world: R
     world.put(series("orders", 330, spikes=[327]))
     world.run("ingest", "train", as_of=at(326))
     world.put(series("users", 330, spikes=[327], seed=2))
-    barrier, errors = threading.Barrier(3), []
 
-    def run() -> None:
-        try:
-            opened = world.open(at(329))
-            barrier.wait(60)
-            for job in JOBS:
-                STAGES[job](opened)
-        except Exception as error:  # noqa: BLE001 - told to the test's own thread
-            errors.append(error)
+    def run(wait: Callable[[], object]) -> None:
+        opened = world.open(at(329))
+        wait()
+        for job in JOBS:
+            STAGES[job](opened)
 
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert run_at_once(3, run) == []
     assert count_judged(world) == (660, 660)
     assert world.alerts(kind="anomaly", metric_timestamp=START + 327 * HOUR).height == 2
     ids = world.table("_alerts")["alert_id"].to_list()

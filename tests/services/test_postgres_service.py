@@ -15,7 +15,7 @@ import pytest
 from anomflow.errors import Transient, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from anomflow.frames import ALERTS, OBSERVATIONS, UTC
 from blocks.warehouses.postgres import PostgresWarehouse
-from tests.conformance.rows import DAY, build_alert, build_rows, fill, read_all, read_values
+from tests.conformance.rows import DAY, build_alert, build_many, build_rows, fill, read_all, read_values
 from tests.services.engines.postgres import PASSWORD, ROLE, build_warehouse, run_as_superuser, run_raw
 
 if TYPE_CHECKING:
@@ -287,14 +287,7 @@ def write_and_read_a_million(folder: Path, passed: Any) -> None:
 
     warehouse = build_warehouse(folder)
     count = 1_000_000
-    rows = pl.select(
-        metric_timestamp=(pl.lit(DAY) + pl.duration(minutes=pl.int_range(count) // 100)).dt.cast_time_unit("us"),
-        metric_batch=pl.lit("b"),
-        metric_name=pl.format("metric {}", pl.int_range(count) % 100),
-        metric_type=pl.lit("metric"),
-        metric_value=pl.int_range(count).cast(pl.Float64),
-        metadata=pl.lit(None, dtype=pl.String),
-    )
+    rows = build_many(count)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(2):
         fill(warehouse, rows)
