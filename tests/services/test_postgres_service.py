@@ -292,16 +292,15 @@ def write_and_read_a_million(folder: Path, passed: Any) -> None:
     for _ in range(2):
         fill(warehouse, rows)
         assert read_all(warehouse)["metric_value"].sum() == count * (count - 1) / 2
-    size = rows.estimated_size("mb")
-    passed.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 / size)
+    passed.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
 @pytest.mark.timeout(600)
-def test_a_million_rows_go_in_and_out_in_a_few_times_their_size(tmp_path: Path) -> None:
+def test_a_million_rows_go_in_and_out_in_less_than_500_megabytes(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     passed = context.Queue()
     child = context.Process(target=write_and_read_a_million, args=(tmp_path, passed))
     child.start()
     child.join(500)
     assert child.exitcode == 0
-    assert passed.get(timeout=10) < 8
+    assert passed.get(timeout=10) < 500
