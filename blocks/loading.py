@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from anomflow.errors import MissingDependencyError, ModelError, WarehouseError
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
+from blocks.environment import is_in_environment, load_from_environment
 from blocks.kinds import FILESYSTEMS
 from blocks.saved import load_saved
 from blocks.stores.filesystem import FilesystemModelStore
@@ -33,10 +34,12 @@ def load_warehouse(ref: str, home: Path) -> Warehouse:
     """Load a warehouse by name.
 
     ``duckdb`` and ``sqlite`` are files of ``home``, or where ``ANOMFLOW_DUCKDB_PATH`` and ``ANOMFLOW_SQLITE_PATH`` say.
-    ``kind/block-name`` is a saved block of that kind; another kind alone is its block ``default``.
+    ``kind/block-name`` is a saved block of that kind; another kind alone is what the variables ``ANOMFLOW_<KIND>_<FIELD>``
+    say, and where there is none of them, its block ``default``.
 
     Raises:
         WarehouseError: there is no such kind or block.
+        SettingsError: a variable is missing or wrong.
     """
     kind, name = _split(ref)
     kinds = find_kinds(warehouses)
@@ -44,6 +47,8 @@ def load_warehouse(ref: str, home: Path) -> Warehouse:
         raise WarehouseError(f"db: {ref!r} is no warehouse; known kinds: {', '.join(kinds)} (kind or kind/block-name)")
     if name is None and kind in EMBEDDED:
         return cast("Warehouse", _build_embedded(kinds[kind], "path", home))
+    if name is None and is_in_environment(kinds[kind], kind, os.environ):
+        return cast("Warehouse", load_from_environment(kinds[kind], kind, os.environ))
     return cast("Warehouse", load_saved(kinds[kind], name or "default", WarehouseError))
 
 
