@@ -15,10 +15,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check fix lock mutants bench clean
+.PHONY: help install demo test test-services check fix lock mutants bench clean
 
 help:  ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) $(COMPILED)  ## install the locked versions and this checkout into .venv
 
@@ -44,6 +44,9 @@ demo: install  ## replay real data and show the alerts
 
 test: install  ## run the tests that need nothing but Python
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+test-services: install  ## run the tests that need a database server, each installed (apt, pip) and started for it
+	$(BIN)/python tests/services/run.py
 
 check: install  ## lint, check types, layers, detection, generated files and the lock
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """How rare a combined anomaly score A is, which threshold follows from tolerated false alarms, and what is stored.
 
 The curve tells, for the weights of the multi-view detector's onset head, minus log10 of the notifications that a normal
-row causes at a threshold: linear in A with a bend. It was fitted to pooled development data.
+row causes at a threshold: linear in A with a bend. It was fitted to pooled development data, its bend to simulated noise.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ Floats = NDArray[np.float64]
 MONTH: Final = 30 * 86_400.0
 ROWS_PER_ALARM: Final = 100.0  # never ask for more than one false alarm in so many rows
 COARSE_ROWS_PER_ALARM: Final = 200.0
+COARSE_LEAST: Final = 50.0  # however many are asked for
+USUAL_ALARMS: Final = 2.0
 COARSE_STEP: Final = 6 * 3600.0
 
 FIRST_A: Final = 1.0
-FIRST_SURPRISE: Final = 1.84
+FIRST_SURPRISE: Final = 1.80
 FIRST_SLOPE: Final = 1.306
-BEND_A: Final = 2.8
+BEND_A: Final = 2.5
 BEND_SURPRISE: Final = FIRST_SURPRISE + FIRST_SLOPE * (BEND_A - FIRST_A)
 BEND_SLOPE: Final = 0.7
 
@@ -43,11 +45,13 @@ def anomaly_from_surprise(rarity: ArrayLike) -> Floats:
 def threshold(step_seconds: ArrayLike, false_alarms_per_month: ArrayLike) -> Floats:
     """Return the A that a metric of this step exceeds so many times in 30 days while it is normal.
 
-    At most one false alarm in 100 rows is granted, in 200 for a step above six hours.
+    At most one false alarm in 100 rows is granted. For a step above six hours it is one in 200, and where more than two
+    are asked for as many times more, up to one in 50; so the default stays quiet on daily metrics.
     """
-    step = np.asarray(step_seconds, np.float64)
-    rows = MONTH / step / np.asarray(false_alarms_per_month, np.float64)
-    least = np.where(step > COARSE_STEP, COARSE_ROWS_PER_ALARM, ROWS_PER_ALARM)
+    step, alarms = np.asarray(step_seconds, np.float64), np.asarray(false_alarms_per_month, np.float64)
+    rows = MONTH / step / alarms
+    coarse = np.clip(COARSE_ROWS_PER_ALARM * USUAL_ALARMS / alarms, COARSE_LEAST, COARSE_ROWS_PER_ALARM)
+    least = np.where(step > COARSE_STEP, coarse, ROWS_PER_ALARM)
     return anomaly_from_surprise(np.log10(np.maximum(rows, least)))
 
 

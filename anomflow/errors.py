@@ -18,6 +18,7 @@ AnomflowError
         RetryableDeliveryError  may succeed later (transient)
         RefusedDeliveryError    will never succeed
         DeliveriesGivenUpError  a run gave messages up
+    BlockError              the Prefect API did not give, or did not take, a saved block
     RunError                nothing of a run worked
     MissingDependencyError  a driver that an extra installs
 
@@ -138,6 +139,10 @@ class RefusedDeliveryError(DeliveryError):
 
 class DeliveriesGivenUpError(DeliveryError):
     """Report messages that a run gave up, so that the run fails."""
+
+
+class BlockError(AnomflowError):
+    """Report a saved block that the Prefect API did not give or did not take."""
 
 
 class RunError(AnomflowError):

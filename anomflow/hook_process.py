@@ -45,7 +45,8 @@ def load_function(hook: Hook) -> Callable[..., Any]:
     if not callable(function):
         defined = sorted(name for name, value in vars(module).items() if callable(value) and not name.startswith("_"))
         raise IngestError(f"defines no function {hook.function!r}; it defines {defined}")
-    _check_arguments(function, hook)
+    if hook.function == "ingest":  # others are called with the rows by position
+        _check_arguments(function, hook)
     return function  # type: ignore[no-any-return]  # callable() says so
 
 
@@ -65,7 +66,8 @@ def write_rows(hook: Hook, folder: Path) -> None:
     from anomflow.conform import as_polars  # noqa: PLC0415 - imported after the fork, since polars starts threads
 
     try:
-        as_polars(load_function(hook)(**hook.arguments)).write_ipc(folder / ROWS_FILE)
+        function = load_function(hook)
+        as_polars([] if hook.is_trial else function(**hook.arguments)).write_ipc(folder / ROWS_FILE)
     except BaseException as error:  # noqa: BLE001 - whatever user code raises is reported, SystemExit too
         text = mask_secrets(_describe(error, hook), os.environ)
         (folder / ERROR_FILE).write_text(_shorten(text), encoding="utf-8", errors="backslashreplace")

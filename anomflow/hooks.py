@@ -22,6 +22,8 @@ from anomflow.errors import IngestError
 if TYPE_CHECKING:
     import polars as pl
 
+    from anomflow.batches import Batch
+
 REQUEST_FILE: Final = "request.json"
 ROWS_FILE: Final = "rows.arrow"
 ERROR_FILE: Final = "error.txt"
@@ -34,6 +36,7 @@ class Hook:
 
     ``folder`` is where modules beside the source are imported from, None for source that stands in a YAML.
     ``arguments`` are given by name; they are texts, numbers, booleans, nulls, lists and mappings with texts as keys.
+    A trial loads the function and does not call it; it has no rows.
     """
 
     source: str
@@ -42,11 +45,21 @@ class Hook:
     folder: str | None = None
     function: str = "ingest"
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    is_trial: bool = False
 
     @property
     def place(self) -> str:
         """Return the file and line where the source begins."""
         return f"{self.filename}:{self.line}"
+
+
+def build_hook(batch: Batch, key: str = "ingest_fn", *, is_trial: bool = False) -> Hook:
+    """Build the hook of a batch that has a function under a key; raises OSError, UnicodeDecodeError for the file of its source."""
+    source = batch.find_source(key)
+    assert source is not None  # noqa: S101 - the caller looked
+    folder = source.path.parent.as_posix() if source.path else None
+    arguments = batch.spec.ingest.ingest_fn_args if key == "ingest_fn" else {}
+    return Hook(source.text, source.where, source.line, folder, key.removesuffix("_fn"), arguments, is_trial)
 
 
 def run_ingest(hook: Hook, seconds: float) -> pl.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,6 +139,15 @@ class Notifier(Protocol):
 
         Raises RetryableDeliveryError or RefusedDeliveryError where it did not accept the message.
         """
+        ...
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A channel that can tell whether it would be taken messages from, without sending one."""
+
+    def check_access(self) -> str:
+        """Return in words what was reached; raise DeliveryError where it is not there or does not know us."""
         ...
 
 

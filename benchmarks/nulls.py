@@ -1,7 +1,7 @@
 """Series in which nothing ever happens: every alert of theirs is false, so that a promised rate can be counted.
 
-Nine kinds of noise, each at steps of one minute, five minutes, an hour and a day; seasons last a day (a week at daily
-steps). Evaluation starts after a fifth of the rows.
+Twelve kinds of noise, each at steps of one minute, five minutes, an hour and a day; seasons last a day (a week at daily
+steps). In ``gaps``, one row in twenty is missing and three weeks in the middle. Evaluation starts after a fifth of the rows.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from benchmarks.corpus import Floats
 
 START: Final = 1_704_067_200.0
+MISSING: Final = 21 * 86_400.0
+MISSED: Final = 0.05
 SEED: Final = 20_240_101
 
 
@@ -53,6 +55,10 @@ def _wave(clock: Clock, cycles: int = 1) -> Floats:
     return np.sin(2 * np.pi * cycles * np.arange(clock.rows) / clock.season)
 
 
+def _rare_amounts(random: np.random.Generator, clock: Clock) -> Floats:
+    return np.where(random.random(clock.rows) < 0.3, np.exp(_normal(random, clock)), 0.0)
+
+
 KINDS: Final[Mapping[str, Callable[[np.random.Generator, Clock], Floats]]] = {
     "normal": _normal,
     "autoregressive": _autoregressive,
@@ -63,6 +69,9 @@ KINDS: Final[Mapping[str, Callable[[np.random.Generator, Clock], Floats]]] = {
     "season": lambda random, clock: 10 * _wave(clock) + _normal(random, clock),
     "season of a level": lambda random, clock: 100 * np.exp(_wave(clock) + 0.3 * _normal(random, clock)),
     "season and drift": lambda random, clock: 8 * _wave(clock) + 3 * _wave(clock, 2) + 0.5 * _autoregressive(random, clock, 0.95),
+    "quantised": lambda random, clock: np.rint(_autoregressive(random, clock, 0.7)) / 2,
+    "zero-inflated": _rare_amounts,
+    "gaps": lambda random, clock: 5 * _wave(clock) + _autoregressive(random, clock, 0.5),
 }
 
 
@@ -73,6 +82,9 @@ def build_nulls(clock: Clock) -> list[Labelled]:
 
 def _build(kind: str, which: int, number: int, clock: Clock) -> Labelled:
     random = np.random.default_rng([SEED, which, number])
-    seconds = START + clock.step * np.arange(clock.rows)
-    labels = np.zeros(clock.rows, np.uint8)
-    return Labelled(f"{kind}/{number}", seconds, KINDS[kind](random, clock), labels, (), clock.rows // 5)
+    values, rows = KINDS[kind](random, clock), np.arange(clock.rows)
+    seconds = START + clock.step * rows
+    if kind == "gaps":
+        kept = random.random(clock.rows) >= MISSED
+        seconds, values = (seconds + MISSING * (rows >= clock.rows // 2))[kept], values[kept]
+    return Labelled(f"{kind}/{number}", seconds, values, np.zeros(len(values), np.uint8), (), len(values) // 5)

@@ -6,12 +6,12 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pydantic import ValidationError
-
-from anomflow.errors import AnomflowError, MissingDependencyError, ModelError, WarehouseError
+from anomflow.errors import MissingDependencyError, ModelError, WarehouseError
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
+from blocks.environment import is_in_environment, load_from_environment
 from blocks.kinds import FILESYSTEMS
+from blocks.saved import load_saved
 from blocks.stores.filesystem import FilesystemModelStore
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ def load_warehouse(ref: str, home: Path) -> Warehouse:
     """Load a warehouse by name.
 
     ``duckdb`` and ``sqlite`` are files of ``home``, or where ``ANOMFLOW_DUCKDB_PATH`` and ``ANOMFLOW_SQLITE_PATH`` say.
-    ``kind/block-name`` is a saved block of that kind; another kind alone is its block ``default``.
+    ``kind/block-name`` is a saved block of that kind; another kind alone is what the variables ``ANOMFLOW_<KIND>_<FIELD>``
+    say, and where there is none of them, its block ``default``.
 
     Raises:
         WarehouseError: there is no such kind or block.
+        SettingsError: a variable is missing or wrong.
     """
     kind, name = _split(ref)
     kinds = find_kinds(warehouses)
@@ -45,7 +47,9 @@ def load_warehouse(ref: str, home: Path) -> Warehouse:
         raise WarehouseError(f"db: {ref!r} is no warehouse; known kinds: {', '.join(kinds)} (kind or kind/block-name)")
     if name is None and kind in EMBEDDED:
         return cast("Warehouse", _build_embedded(kinds[kind], "path", home))
-    return cast("Warehouse", _load_block(kinds[kind], name or "default", WarehouseError))
+    if name is None and is_in_environment(kinds[kind], kind, os.environ):
+        return cast("Warehouse", load_from_environment(kinds[kind], kind, os.environ))
+    return cast("Warehouse", load_saved(kinds[kind], name or "default", WarehouseError))
 
 
 def load_store(ref: str, home: Path) -> ModelStore:
@@ -67,9 +71,9 @@ def load_store(ref: str, home: Path) -> ModelStore:
     if name is None and kind in EMBEDDED and kind in kinds:
         return cast("ModelStore", _build_embedded(kinds[kind], "folder", home))
     if kind in kinds:
-        return cast("ModelStore", _load_block(kinds[kind], name or "default", ModelError))
+        return cast("ModelStore", load_saved(kinds[kind], name or "default", ModelError))
     if kind in FILESYSTEMS:
-        return FilesystemModelStore(_load_block(_import_filesystem(kind), name or "default", ModelError))
+        return FilesystemModelStore(load_saved(_import_filesystem(kind), name or "default", ModelError))
     known = ", ".join([*kinds, *FILESYSTEMS])
     raise ModelError(f"model_store: {ref!r} is no model store; known kinds: {known} (kind or kind/block-name)")
 
@@ -82,18 +86,6 @@ def _split(ref: str) -> tuple[str, str | None]:
 def _build_embedded(implementation: type[Any], field: str, home: Path) -> Any:
     path = os.environ.get(EMBEDDED[implementation.kind])
     return implementation(**{field: path}) if path else implementation().at_home(home)
-
-
-def _load_block(implementation: type[Any], name: str, error_class: type[AnomflowError]) -> Any:
-    slug = implementation.get_block_type_slug()
-    try:
-        return implementation.load(name)
-    except ValidationError as error:
-        # Its own words would quote the values, which may be secrets.
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
-        raise error_class(f"block {slug}/{name} has settings that cannot be used: {faults}") from None
-    except ValueError as error:  # what Prefect raises for a block that is not there
-        raise error_class(f"there is no block {slug}/{name} at this Prefect API; make it or name another") from error
 
 
 def _import_filesystem(kind: str) -> type[Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from anomflow.errors import BlockError
+
 
 @contextmanager
 def prefect_api(*, quiet: bool = False) -> Iterator[None]:
@@ -34,15 +36,48 @@ def prefect_api(*, quiet: bool = False) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def configured_api(*, check: bool = False) -> Iterator[None]:
+    """Provide the API that is configured, whether it answers or not; where none is, one that starts when it is asked.
+
+    With ``check``, a configured server that does not answer raises BlockError: what is saved elsewhere would be lost.
+    """
+    from prefect.settings import (  # noqa: PLC0415 - as above
+        PREFECT_API_URL,
+        PREFECT_LOGGING_LEVEL,
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+        PREFECT_SERVER_ANALYTICS_ENABLED,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        temporary_settings,
+    )
+
+    url = PREFECT_API_URL.value()
+    problem = find_problem(url) if check and url else None
+    if problem:
+        raise BlockError(f"the Prefect server at {url} does not answer ({problem}); start it, or correct PREFECT_API_URL")
+    updates: dict[Any, Any] = {PREFECT_LOGGING_LEVEL: "WARNING", PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}
+    if not url:
+        updates |= {PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True, PREFECT_SERVER_ANALYTICS_ENABLED: False}
+    with temporary_settings(updates):
+        yield
+
+
 def is_reachable(url: str | None) -> bool:
     """Tell whether a Prefect API answers; one that is configured and does not is said so."""
     if not url:
         return False
+    problem = find_problem(url)
+    if problem:
+        typer.echo(f"The Prefect server at {url} does not answer ({problem}); an ephemeral one is used for this command.", err=True)
+    return problem is None
+
+
+def find_problem(url: str) -> str | None:
+    """Say why a Prefect API does not answer; None where it does, if only to ask for a key."""
     import httpx  # noqa: PLC0415 - as above
 
     try:
         answer = httpx.get(f"{url.rstrip('/')}/health", timeout=3)
-    except httpx.HTTPError as error:
-        typer.echo(f"The Prefect server at {url} does not answer ({error}); an ephemeral one is used for this command.", err=True)
-        return False
-    return answer.is_success or answer.status_code in {401, 403, 404}
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return str(error) or type(error).__name__
+    return None if answer.is_success or answer.status_code in {401, 403, 404} else f"it says {answer.status_code}"

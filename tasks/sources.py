@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anomflow.conform import Conformed, conform_observations
-from anomflow.hooks import Hook, run_ingest
+from anomflow.hooks import build_hook, run_ingest
 from anomflow.sql import build_query, check_columns
 from tasks.effects import effect
 
@@ -30,8 +30,4 @@ def _query(batch: Batch, source: Warehouse) -> pl.DataFrame:
 
 
 def _call(batch: Batch) -> pl.DataFrame:
-    function, ingest = batch.function, batch.spec.ingest
-    assert function is not None  # noqa: S101 - the caller looked
-    folder = function.path.parent.as_posix() if function.path else None
-    hook = Hook(function.text, function.where, function.line, folder, arguments=ingest.ingest_fn_args)
-    return run_ingest(hook, ingest.ingest_timeout.total_seconds())
+    return run_ingest(build_hook(batch), batch.spec.ingest.ingest_timeout.total_seconds())

@@ -430,7 +430,7 @@ MUTANTS = (
     Mutant(
         8,
         "a quote in a name ends the SQL text",
-        "blocks/warehouses/relational.py",
+        "blocks/warehouses/quoting.py",
         """return "'" + value.replace("'", "''") + "'\"""",
         """return "'" + value + "'\"""",
         "tests/laws/test_isolation.py::test_hostile_and_odd_metrics_do_not_disturb_their_neighbours",

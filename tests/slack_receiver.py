@@ -72,6 +72,7 @@ class SlackReceiver:
         if self.tokens[method] != f"Bearer {TOKEN}":
             return Reply(body={"ok": False, "error": "invalid_auth"})
         return {
+            "auth.test": lambda _: Reply(body={"ok": True, "user": "anomflow", "team": "Shop"}),
             "chat.postMessage": self._take_message,
             "files.getUploadURLExternal": self._give_url,
             "files.completeUploadExternal": self._share,

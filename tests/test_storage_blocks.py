@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 KINDS = {**find_kinds(warehouses), **find_kinds(stores)}
 ROOT = Path(__file__).parents[1]
-DRIVERS = ("duckdb", "adbc_driver_manager", "adbc_driver_sqlite", "adbc_driver_duckdb", "pyarrow", "pandas", "sqlglot")
+DRIVERS = (
+    "duckdb",
+    "adbc_driver_manager",
+    "adbc_driver_sqlite",
+    "adbc_driver_duckdb",
+    "adbc_driver_postgresql",
+    "pyarrow",
+    "pandas",
+    "sqlglot",
+)
 
 
 @pytest.fixture(params=KINDS, ids=KINDS)
@@ -28,7 +37,7 @@ def block(request: pytest.FixtureRequest) -> type[Block]:
 
 
 def test_the_kinds_are_found_by_their_modules() -> None:
-    assert list(KINDS) == ["duckdb", "sqlite", "local"]
+    assert list(KINDS) == ["duckdb", "postgres", "sqlite", "local"]
 
 
 # The first four repeat what Prefect asks of the blocks that it publishes.

@@ -61,9 +61,9 @@ def test_models_lie_in_the_folder_that_a_batch_names(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("ref", ["duckbd", "", "md:prod", "postgres/prod"])
+@pytest.mark.parametrize("ref", ["duckbd", "", "md:prod", "postgresql"])
 def test_an_unknown_warehouse_is_an_error_that_lists_the_kinds(ref: str, tmp_path: Path) -> None:
-    with pytest.raises(WarehouseError, match=r"is no warehouse; known kinds: duckdb, sqlite"):
+    with pytest.raises(WarehouseError, match=r"is no warehouse; known kinds: duckdb, postgres, sqlite"):
         load_warehouse(ref, tmp_path)
 
 

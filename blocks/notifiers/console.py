@@ -26,6 +26,9 @@ class ConsoleNotifier(Block):
     def send_seconds(self) -> float:
         return 10.0
 
+    def check_access(self) -> str:
+        return "prints to standard output"
+
     def send(self, message: Message) -> None:
         """Print the message; raise RetryableDeliveryError where standard output is closed."""
         from rich.console import Console  # noqa: PLC0415 - importing blocks stays light

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from anomflow.mime import build_mime
 from blocks.notifiers.environment import EnvironmentBlock
-from blocks.notifiers.smtp import Envelope, Server, send_mail
+from blocks.notifiers.smtp import Envelope, Server, check_login, send_mail
 
 if TYPE_CHECKING:
     from anomflow.messages import Message
@@ -65,6 +65,12 @@ class EmailNotifier(EnvironmentBlock):
     def send_seconds(self) -> float:
         """Bound one ``send``: its time limit, and as much again for finding the host's addresses."""
         return 2 * self.timeout_seconds
+
+    def check_access(self) -> str:
+        """Connect, encrypt and log in as for a mail, and send none; raise as ``send`` does."""
+        server = self._build_server()
+        check_login(server)
+        return f"{server.host}:{server.port} answers{' and takes the login' if server.username else ''} ({server.security})"
 
     def send(self, message: Message) -> str | None:
         """Send one mail, and name the recipients that were refused; raise RetryableDeliveryError or RefusedDeliveryError

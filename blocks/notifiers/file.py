@@ -39,6 +39,20 @@ class FileNotifier(Block):
     def send_seconds(self) -> float:
         return 30.0
 
+    def check_access(self) -> str:
+        """Write a file into the folder and remove it; raise RefusedDeliveryError where that is not possible."""
+        folder = self._find_folder()
+        trial = folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            trial.touch(exist_ok=False)
+            trial.unlink()
+        except OSError as error:
+            raise RefusedDeliveryError(
+                f"file: {folder} takes no files: {error.strerror or error}. Make the folder writable, or name another one."
+            ) from error
+        return f"may write into {folder}"
+
     def send(self, message: Message) -> None:
         """Write both files; raise RetryableDeliveryError where the folder takes none."""
         if not _FILE_NAME.fullmatch(message.message_id):

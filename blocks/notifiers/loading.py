@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from prefect.settings import PREFECT_API_URL
 from pydantic import ValidationError
 
 from anomflow.errors import Problem, SettingsError
 from blocks import notifiers
 from blocks.discovery import find_kinds
+from blocks.saved import is_saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def load_notifier(name: str, home: Path, environ: Mapping[str, str]) -> Notifier:
-    """Return the channel of a name: ``file`` (in ``messages/`` under ``home``), ``console``, ``email`` and
-    ``slack`` (settings from ``ANOMFLOW_EMAIL_*``, ``ANOMFLOW_SLACK_*`` in ``environ``), or a saved block, ``kind/block-name``.
+    """Return the channel of a name: ``file`` (in ``messages/`` under ``home``), ``console``, another kind (settings from
+    ``ANOMFLOW_<KIND>_*`` in ``environ``; where none of these is set, the block ``default`` of the configured Prefect API), or
+    a saved block, ``kind/block-name``.
 
     Raises SettingsError for a name that is none of these, a block that is not saved, and missing variables.
     """  # noqa: D205 - the names take two lines
@@ -32,14 +35,24 @@ def load_notifier(name: str, home: Path, environ: Mapping[str, str]) -> Notifier
     if kind == "file":
         return cast("Notifier", kinds[kind](folder=str(home / "messages")))
     build = getattr(kinds[kind], "from_environment", None)
-    return cast("Notifier", build(environ) if build else kinds[kind]())
+    if build is None:
+        return cast("Notifier", kinds[kind]())
+    return _find_default(kind, kinds[kind], environ) or cast("Notifier", build(environ))
+
+
+def _find_default(name: str, kind: type[Any], environ: Mapping[str, str]) -> Notifier | None:
+    """Return the saved block ``default``; none where variables are set, which mean something, or where no API is configured."""
+    given = any(value and variable.startswith(f"ANOMFLOW_{name.upper()}_") for variable, value in environ.items())
+    if given or not PREFECT_API_URL.value() or not is_saved(kind, "default"):
+        return None
+    return _load_block(f"{name}/default", kind, "default")
 
 
 def _load_block(name: str, kind: type[Any], block_name: str) -> Notifier:
     """Load a saved block through its class: by its name alone, Prefect would import every integration first."""
     try:
         return cast("Notifier", kind.load(block_name))
-    except ValidationError:  # not chained: it quotes what is stored
+    except (ValidationError, RuntimeError):  # not chained: it quotes what is stored; the latter is what Prefect makes of the former
         raise _wrong(name, f"the saved block {name} does not fit its type any more. Save it again in Prefect.") from None
     except ValueError as error:
         raise _wrong(name, f"there is no saved block {name}. Save one in Prefect, or correct the name.") from error

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from anomflow.slack_text import FALLBACK_LIMIT, escape, render_slack
-from anomflow.wording import cut_text
+from anomflow.wording import clean_text, cut_text
 from blocks.notifiers.environment import EnvironmentBlock
 from blocks.notifiers.http import HttpLink, Request
 from blocks.notifiers.secret_fields import SHORTEST_KEY, reveal
@@ -64,6 +64,13 @@ class SlackNotifier(EnvironmentBlock):
     def send_seconds(self) -> float:
         """Bound one ``send``: the message, its charts, and as much again for finding the hosts' addresses."""
         return 3 * self.timeout_seconds
+
+    def check_access(self) -> str:
+        """Ask Slack whom the token belongs to (``auth.test``); a webhook can only be tried by a message. Raises as ``send`` does."""
+        if not self.token:
+            return "an incoming webhook is set; whether Slack knows it only a message can tell (--send-test)"
+        told = self._open_api(self._open_link()).test_token()
+        return f"Slack knows the token as {told}; whether it may post to {clean_text(str(self.channel))} only a message can tell"
 
     def send(self, message: Message) -> str | None:
         """Post one message, and name the charts that could not be uploaded.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anomflow.letters import Image
 
 JSON: Final = "application/json; charset=utf-8"
+_TOLD_LIMIT: Final = 100
 FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -29,6 +30,11 @@ class SlackApi:
     link: HttpLink
     base_url: str
     token: str = field(repr=False)
+
+    def test_token(self) -> str:
+        """Return the bot and the workspace that the token belongs to (``auth.test``). Raises as ``post`` does."""
+        told = self._call("auth.test", b"", FORM)
+        return clean_text(f"{told.get('user', 'a bot')} of {told.get('team', 'its workspace')}", _TOLD_LIMIT)
 
     def post(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Post a message (``chat.postMessage``) and return what Slack says of it, ``channel`` (its id) and ``ts`` among it.

@@ -6,6 +6,8 @@ import base64
 import smtplib
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,17 +78,32 @@ def send_mail(server: Server, envelope: Envelope) -> tuple[str, ...]:
     Raises RetryableDeliveryError where another attempt may succeed, also where the outcome is unknown, and
     RefusedDeliveryError where none will.
     """
+    with _connected(server) as client:
+        refused = client.send_message(envelope.mail, envelope.sender, envelope.recipients)
+        _quit(client)
+    return tuple(_redact(f"{address}: {_render_reply(*reply)}", server) for address, reply in refused.items())
+
+
+def check_login(server: Server) -> None:
+    """Connect and log in as ``send_mail`` does, and send nothing; raises as it does."""
+    with _connected(server) as client:
+        client.noop()
+        _quit(client)
+
+
+@contextmanager
+def _connected(server: Server) -> Iterator[_Client]:
+    """Connect, encrypt and log in; whatever goes wrong inside is told as one of our errors."""
     try:
         client = _open_client(server)
         try:
-            refused = _submit(client, server, envelope)
-            _quit(client)
+            _log_in(client, server)
+            yield client
         finally:
             client.close()
     except (smtplib.SMTPException, OSError, ValueError) as error:
         # Not chained: the cause may quote what was sent, the password among it.
         raise _build_error(error, server) from None
-    return tuple(_redact(f"{address}: {_render_reply(*reply)}", server) for address, reply in refused.items())
 
 
 def _open_client(server: Server) -> _Client:
@@ -101,13 +118,11 @@ def _build_context(server: Server) -> ssl.SSLContext:
     return context
 
 
-def _submit(client: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[str, tuple[int, bytes]]:
-    """Log in and hand the mail over; the answer to the mail's end is the acceptance."""
+def _log_in(client: smtplib.SMTP, server: Server) -> None:
     if server.security == "starttls":
         client.starttls(context=_build_context(server))
     if server.username:
         client.login(server.username, server.password)
-    return client.send_message(envelope.mail, envelope.sender, envelope.recipients)
 
 
 def _quit(client: smtplib.SMTP) -> None:

@@ -11,8 +11,8 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from anomflow.errors import WarehouseError
 from blocks.home import find_home
+from blocks.warehouses.block import RelationalWarehouse
 from blocks.warehouses.locking import Wait, hold_lock
-from blocks.warehouses.relational import RelationalWarehouse
 
 _FULL = ("No space left", "File too large", "disk is full", "Disk quota", "disk full", "disk I/O error")
 

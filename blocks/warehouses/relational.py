@@ -1,26 +1,25 @@
-"""What all relational engines share: the SQL of a session, on three primitives that an engine gives."""
+"""What all relational engines share: the SQL of a session, on a few primitives that an engine gives."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
-from prefect.blocks.core import Block
 
 from anomflow.conform import conform_times
-from anomflow.errors import FrameError, MissingTableError, WarehouseError
+from anomflow.errors import MissingTableError, WarehouseError
+from blocks.warehouses.quoting import Quoting
+from blocks.warehouses.rows import prepare_keys, prepare_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from anomflow.frames import Table
 
 
-class RelationalSession(ABC):
+class RelationalSession(Quoting, ABC):
     """One open connection in one transaction; see ``anomflow.protocols.Session``.
 
     An engine gives ``_fetch``, ``_change``, ``_stage`` and ``_find_columns``, its dialect and its types.
@@ -28,7 +27,7 @@ class RelationalSession(ABC):
     lacks reads as null, and is added by the first write that has a value for it.
     """
 
-    dialect: ClassVar[str]
+    dialect: ClassVar[str] = ""
     column_types: ClassVar[Mapping[type[pl.DataType], str]]
     row_id: ClassVar[str] = ""
     has_keys: ClassVar[bool] = True
@@ -67,12 +66,13 @@ class RelationalSession(ABC):
     def rollback(self) -> None:
         """Undo all statements; never raise."""
 
-    def confine(self) -> None:  # noqa: B027 - an engine that lets a reader do nothing more has nothing to give up
+    def confine(self) -> None:
         """Give up what an engine lets a reader do beyond its database."""
 
     @property
     def tie_break(self) -> str:
-        return self.row_id or self.identifier("metric_value")
+        # Nothing is the oldest: engines do not agree where it sorts.
+        return self.row_id or f"coalesce({self.identifier('metric_value')}, -1.7976931348623157e308)"
 
     def read(self, sql: str) -> pl.DataFrame:
         frame = self._fetch(sql)
@@ -83,8 +83,7 @@ class RelationalSession(ABC):
     def read_table(self, table: Table, name: str, where: str = "true") -> pl.DataFrame:
         present = self._match_columns(table, name)
         listed = ", ".join(f"{self.identifier(column)} as {self.identifier(column)}" for column in present)
-        order = f" order by {self.row_id}" if self.row_id else ""
-        frame = conform_times(self._fetch(f"select {listed} from {self.identifier(name)} where ({where}){order}"))
+        frame = conform_times(self._fetch(f"select {listed} from {self.identifier(name)} where ({where}){self._order(table, name)}"))
         return frame.select(
             (pl.col(column) if column in present else pl.lit(None)).cast(dtype).alias(column) for column, dtype in table.columns.items()
         )
@@ -112,44 +111,18 @@ class RelationalSession(ABC):
     def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
         staged = prepare_rows(table, rows, keep="first")
         columns = self._adopt(table, name, staged)
+        if staged.is_empty():
+            return 0
         with self._stage(staged.select(columns)) as stage:
-            absent = f"not exists (select 1 from {self.identifier(name)} as t where {self._match_keys(table)})"
-            return self._change_rows(f"{self._insert(name, columns)} from {stage} as s where {absent}")
+            return self._insert_absent(table, name, columns, stage)
 
     def delete_keys(self, table: Table, name: str, keys: pl.DataFrame) -> int:
         staged = prepare_keys(table, keys)
         self._match_columns(table, name)
+        if staged.is_empty():
+            return 0
         with self._stage(staged) as stage:
             return self._change_rows(self._delete_staged(table, name, stage))
-
-    def literal(self, value: object) -> str:
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            return "null"
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, int):
-            return str(value)
-        if isinstance(value, float):
-            text = repr(value)
-            return text if "e" in text else f"{text}e0"  # without an exponent some engines read a decimal
-        if isinstance(value, datetime):
-            return self._time_literal(to_utc(value))
-        if isinstance(value, str):
-            return self._text_literal(value)
-        raise WarehouseError(f"a {type(value).__name__} cannot be written as SQL; use text, a number, a boolean, None or a zoned datetime")
-
-    def identifier(self, name: str) -> str:
-        if "\0" in name or not all(name.split(".")):
-            raise WarehouseError(f"{name!r} cannot name a table or column: it has an empty part or a NUL character")
-        return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
-
-    def _text_literal(self, value: str) -> str:
-        if "\0" in value:
-            raise WarehouseError(f"the text {value[:80]!r} has a NUL character, which SQL cannot hold")
-        return "'" + value.replace("'", "''") + "'"
-
-    def _time_literal(self, moment: datetime) -> str:
-        return f"timestamptz '{moment:%Y-%m-%d %H:%M:%S.%f}+00:00'"
 
     def _declare(self, table: Table, column: str) -> str:
         kind = self.column_types[table.columns[column].base_type()]
@@ -162,9 +135,22 @@ class RelationalSession(ABC):
 
     def _replace(self, table: Table, name: str, staged: pl.DataFrame) -> None:
         columns = self._adopt(table, name, staged)
+        if staged.is_empty():
+            return
         with self._stage(staged.select(columns)) as stage:
-            self._change_rows(self._delete_staged(table, name, stage))
-            self._change_rows(f"{self._insert(name, columns)} from {stage} as s")
+            self._replace_staged(table, name, columns, stage)
+
+    def _replace_staged(self, table: Table, name: str, columns: Sequence[str], stage: str) -> None:
+        self._change_rows(self._delete_staged(table, name, stage))
+        self._change_rows(f"{self._insert(name, columns)} from {stage} as s")
+
+    def _insert_absent(self, table: Table, name: str, columns: Sequence[str], stage: str) -> int:
+        absent = f"not exists (select 1 from {self.identifier(name)} as t where {self._match_keys(table)})"
+        return self._change_rows(f"{self._insert(name, columns)} from {stage} as s where {absent}")
+
+    def _order(self, table: Table, name: str) -> str:  # noqa: ARG002 - an engine may look at the table
+        """Order duplicates of a key from old to new."""
+        return f" order by {self.row_id}" if self.row_id else ""
 
     def _insert(self, name: str, columns: Sequence[str]) -> str:
         quoted = [self.identifier(column) for column in columns]
@@ -202,100 +188,3 @@ class RelationalSession(ABC):
                 "choose another table_key"
             )
         return present
-
-
-class RelationalWarehouse(Block):
-    """Be the base of the warehouse blocks; a class with a ``kind`` is an engine."""
-
-    kind: ClassVar[str] = ""
-    dialect: ClassVar[str] = ""
-
-    @property
-    def location(self) -> str:
-        raise NotImplementedError
-
-    def _open(self, *, writable: bool) -> AbstractContextManager[RelationalSession]:
-        """Connect, and close when the context ends."""
-        raise NotImplementedError
-
-    @contextmanager
-    def reading(self) -> Iterator[RelationalSession]:
-        with self._open(writable=False) as session:
-            session.begin()
-            try:
-                yield session
-            finally:
-                session.rollback()
-
-    @contextmanager
-    def writing(self) -> Iterator[RelationalSession]:
-        with self._open(writable=True) as session:
-            session.begin()
-            try:
-                yield session
-                commit_whole(session)
-            except BaseException:
-                session.rollback()
-                raise
-
-
-def commit_whole(session: RelationalSession) -> None:
-    """Commit, unless a statement failed and its error was caught: some engines would then keep half of the session."""
-    if session.broken:
-        raise WarehouseError(f"{session.location}: a statement of this session had failed, so all of it was undone")
-    session.commit()
-
-
-def prepare_rows(table: Table, rows: pl.DataFrame, *, keep: str) -> pl.DataFrame:
-    """Bring rows into the table's columns and types, one row a key (the first or last), numbers that are not finite as null.
-
-    Raises:
-        FrameError: columns are missing, unknown or of another type, or a key is null.
-    """
-    missing = [column for column in table.columns if column not in rows.columns]
-    unknown = [column for column in rows.columns if column not in table.columns]
-    if missing or unknown:
-        raise FrameError(
-            f"rows for a table *{table.suffix} lack {missing or 'nothing'} and have {unknown or 'nothing'} that it does not know"
-        )
-    typed = _cast(table, rows.select(list(table.columns)))
-    floats = [column for column, dtype in table.columns.items() if dtype == pl.Float64]
-    finite = typed.with_columns(pl.when(pl.col(column).is_finite()).then(pl.col(column)).alias(column) for column in floats)
-    return finite.unique(subset=table.key, keep="last" if keep == "last" else "first", maintain_order=True)
-
-
-def prepare_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
-    """Take the key columns of rows, typed, each key once.
-
-    Raises:
-        FrameError: a key column is missing, of another type or null.
-    """
-    missing = [column for column in table.key if column not in keys.columns]
-    if missing:
-        raise FrameError(f"keys of a table *{table.suffix} lack {', '.join(missing)}; found: {', '.join(keys.columns)}")
-    return _cast(table, keys.select(table.key)).unique(maintain_order=True)
-
-
-def _cast(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    naive = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone is None]
-    if naive:
-        raise FrameError(f"column {', '.join(naive)} holds naive times; give it a time zone (conform_times)")
-    try:
-        typed = rows.select(pl.col(name).cast(table.columns[name]) for name in rows.columns)
-    except pl.exceptions.PolarsError as error:
-        raise FrameError(f"rows do not fit a table *{table.suffix}: {error}") from error
-    nulls = [column for column in table.key if typed[column].null_count()]
-    if nulls:
-        raise FrameError(f"rows for a table *{table.suffix} have a null in {', '.join(nulls)}, which is part of the key")
-    return typed
-
-
-def to_utc(moment: datetime) -> datetime:
-    """Return a zoned datetime in UTC.
-
-    Raises:
-        WarehouseError: it has no time zone.
-    """
-    if moment.tzinfo is None:
-        raise WarehouseError(f"{moment!r} has no time zone; write it as UTC")
-    return moment.astimezone(UTC)

@@ -15,18 +15,23 @@ LEVELS = st.floats(0, 8)
 @pytest.mark.parametrize(
     ("step", "alarms", "level"),
     [
-        (60, 2, 2.8 + (np.log10(21_600) - 4.1908) / 0.7),
-        (300, 2, 1 + (np.log10(4320) - 1.84) / 1.306),
-        (1, 0.5, 2.8 + (np.log10(5_184_000) - 4.1908) / 0.7),
+        (60, 2, 2.5 + (np.log10(21_600) - 3.759) / 0.7),
+        (300, 2, 1 + (np.log10(4320) - 1.80) / 1.306),
+        (1, 0.5, 2.5 + (np.log10(5_184_000) - 3.759) / 0.7),
     ],
 )
 def test_the_threshold_follows_from_step_and_tolerated_false_alarms(step: float, alarms: float, level: float) -> None:
     assert float(threshold(step, alarms)) == pytest.approx(level, abs=1e-3)
 
 
-@pytest.mark.parametrize(("step", "rows"), [(3600, 100), (86_400, 200), (6 * 3600, 100), (6 * 3600 + 1, 200)])
+@pytest.mark.parametrize(("step", "rows"), [(3600, 100), (86_400, 50), (6 * 3600, 100), (6 * 3600 + 1, 50)])
 def test_never_more_than_one_false_alarm_in_so_many_rows_is_granted(step: float, rows: int) -> None:
     assert float(surprise(threshold(step, 1000))) == pytest.approx(np.log10(rows))
+
+
+@pytest.mark.parametrize(("alarms", "rows"), [(0.1, 300), (0.5, 200), (2, 200), (4, 100), (8, 50), (30, 50)])
+def test_on_daily_metrics_more_alarms_come_only_where_more_than_usual_are_asked_for(alarms: float, rows: float) -> None:
+    assert float(surprise(threshold(86_400, alarms))) == pytest.approx(np.log10(rows))
 
 
 @given(LEVELS, LEVELS)

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from anomflow.backtest import replay_series
-from anomflow.backtest.replay import build_replay_spec, replay_scores
+from anomflow.backtest.production import build_replay_spec
+from anomflow.backtest.replay import replay_scores
 from anomflow.backtest.settings import build_batch
 from anomflow.decisions.anomaly import find_anomalies
 from anomflow.decisions.flatline import find_flatlines

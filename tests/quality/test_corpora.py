@@ -107,7 +107,15 @@ def test_noise_is_of_every_kind_and_the_same_on_each_call() -> None:
         assert np.array_equal(one.values, other.values)
         assert np.isfinite(one.values).all()
         assert not one.labels.any()
-        assert (len(one.values), one.first, one.step) == (2000, 400, 3600.0)
+        assert (one.first, one.step) == (len(one.values) // 5, 3600.0)
+        assert len(one.values) == len(one.seconds)
+    assert {len(series.values) for series in made if not series.name.startswith("gaps/")} == {2000}
+
+
+def test_noise_with_gaps_lacks_three_weeks_and_rows_here_and_there() -> None:
+    steps = np.concatenate([np.diff(series.seconds) for series in build_nulls(CLOCK) if series.name.startswith("gaps/")]) / 3600
+    assert (steps > 21 * 24).sum() == 2
+    assert 0.02 < ((steps > 1) & (steps < 24)).mean() < 0.08
 
 
 @pytest.mark.parametrize(

@@ -5,23 +5,21 @@ After a change of a template: `PYTHONPATH=. python tests/settings/test_golden_sq
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import pytest
 
 from anomflow.batches import Batch
 from anomflow.spec import BatchSpec, CommonSpec
 from anomflow.sql import REQUIRED_COLUMNS, SHIPPED, AnsiQuoting, Query, build_query, translate
+from tests.conformance.engines import ENGINES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.conformance.engine import Engine
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
 DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
@@ -38,7 +36,8 @@ QUERIES: Final[tuple[Query, ...]] = (
     "gaps",
     "arrivals",
 )
-TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
+TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid"}
+BY_VALUE: Final = "coalesce(metric_value, -1.7976931348623157e308)"
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
     "bigquery": "TIMESTAMP '{:%Y-%m-%d %H:%M:%S.%f}+00:00'",
@@ -47,7 +46,7 @@ TIME_LITERALS: Final = {
 
 
 @dataclass(frozen=True)
-class Engine(AnsiQuoting):
+class Quoted(AnsiQuoting):
     """An engine's names and values, as its adapter would write them."""
 
     def literal(self, value: object) -> str:
@@ -88,7 +87,7 @@ VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
 def _build(query: Query, dialect: str, **changed: object) -> str:
     batch = Batch(BatchSpec(common=CommonSpec(metric_batch="sales")), Path("sales.yaml"), SHIPPED, {})
     variables = {name: ALL[name] for name in VARIABLES[query]} | changed
-    return build_query(query, batch, Engine(dialect, TIE_BREAKS.get(dialect, "metric_value")), variables)
+    return build_query(query, batch, Quoted(dialect, TIE_BREAKS.get(dialect, BY_VALUE)), variables)
 
 
 @pytest.mark.parametrize(("dialect", "query"), list(product(DIALECTS, QUERIES)))
@@ -98,34 +97,37 @@ def test_the_text_is_the_golden_one(dialect: str, query: Query) -> None:
     assert _build(query, dialect) == golden.removesuffix("\n")
 
 
-@contextmanager
-def _database(dialect: str, rows: list[tuple[Any, ...]]) -> Iterator[Any]:
-    """Open an engine with a table as Anomstack makes it: no key, duplicates as they come."""
-    connection: Any = sqlite3.connect(":memory:") if dialect == "sqlite" else duckdb.connect()
-    time_type = "text" if dialect == "sqlite" else "timestamp with time zone"
-    try:
-        connection.execute(
-            f"create table metrics (metric_timestamp {time_type}, metric_batch text, metric_name text, "
-            "metric_type text, metric_value double precision, metadata text)"
-        )
-        for hour, batch, name, kind, value, metadata in rows:
-            moment = f"{_at(hour):%Y-%m-%d %H:%M:%S.%f}" + ("" if dialect == "sqlite" else "+00:00")
-            connection.execute("insert into metrics values (?, ?, ?, ?, ?, ?)", (moment, batch, name, kind, value, metadata))
-        yield connection
-    finally:
-        connection.close()
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Filled:
+    return Filled(request.param, request.param.build(tmp_path, 20.0))
 
 
-def _run(dialect: str, rows: list[tuple[Any, ...]], sql: str) -> list[dict[str, Any]]:
-    with _database(dialect, rows) as connection:
-        cursor = connection.execute(sql)
-        names = [column[0] for column in cursor.description]
-        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return [{**row, "metric_timestamp": _hour(row["metric_timestamp"])} for row in found]
+@dataclass(frozen=True)
+class Filled:
+    """An engine with a table as Anomstack makes it: no key, duplicates as they come."""
+
+    engine: Engine
+    warehouse: Any
+
+    def build(self, query: Query, **changed: object) -> str:
+        return _build(query, self.engine.kind, **changed)
+
+    def run(self, sql: str, rows: list[tuple[Any, ...]] | None = None) -> list[dict[str, Any]]:
+        kinds = f"metric_timestamp {self.engine.time_type}, metric_batch text, metric_name text, metric_type text"
+        table = f"create table metrics ({kinds}, metric_value double precision, metadata text)"
+        with self.warehouse.writing() as session:
+            listed = [", ".join(map(session.literal, (_at(hour), *others))) for hour, *others in rows or ROWS]
+        self.engine.run_raw(self.warehouse, [table, *(f"insert into metrics values ({values})" for values in listed)])
+        with self.warehouse.reading() as session:
+            return session.read(sql).to_dicts()
 
 
 def _hour(moment: str | datetime) -> int:
     return int(moment[11:13]) if isinstance(moment, str) else moment.astimezone(UTC).hour
+
+
+def _hours(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple({**row, "metric_timestamp": _hour(row["metric_timestamp"])}.values()) for row in found]
 
 
 OURS = '{"value":1,"model":"m"}'
@@ -147,30 +149,26 @@ ROWS: list[tuple[Any, ...]] = [
     (1, "sales", "a'; drop table x; --", "metric", 1.0, None),
 ]
 EVIL = "a'; drop table x; --"
-ENGINES = pytest.mark.parametrize("dialect", ["duckdb", "sqlite"])
 
 
-@ENGINES
-def test_train_reads_the_newest_timestamps_of_each_metric(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("train", dialect))
+def test_train_reads_the_newest_timestamps_of_each_metric(engine: Filled) -> None:
+    found = engine.run(engine.build("train"))
 
-    assert [tuple(row.values()) for row in found] == [(EVIL, 1, 1.0), ("b", 4, 4.0), ("b", 4, 4.5), ("b", 5, 5.0)]
+    assert _hours(found) == [(EVIL, 1, 1.0), ("b", 4, 4.0), ("b", 4, 4.5), ("b", 5, 5.0)]
     assert tuple(found[0]) == REQUIRED_COLUMNS["train"]
 
 
-@ENGINES
 @pytest.mark.parametrize(("metrics", "names"), [(None, {EVIL, "b", "c"}), ([], set()), (["c"], {"c"})])
-def test_train_reads_all_metrics_or_those_asked_for(metrics: list[str] | None, names: set[str], dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("train", dialect, metrics=metrics))
+def test_train_reads_all_metrics_or_those_asked_for(metrics: list[str] | None, names: set[str], engine: Filled) -> None:
+    found = engine.run(engine.build("train", metrics=metrics))
 
     assert {row["metric_name"] for row in found} == names
 
 
-@ENGINES
-def test_score_reads_what_is_after_the_checkpoint_and_what_has_no_score_of_ours(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("score", dialect))
+def test_score_reads_what_is_after_the_checkpoint_and_what_has_no_score_of_ours(engine: Filled) -> None:
+    found = engine.run(engine.build("score"))
 
-    assert [tuple(row.values()) for row in found] == [
+    assert _hours(found) == [
         (EVIL, 1, 1.0, None),
         ("b", 3, 3.0, None),
         ("b", 4, 4.0, OURS),
@@ -180,26 +178,23 @@ def test_score_reads_what_is_after_the_checkpoint_and_what_has_no_score_of_ours(
     assert tuple(found[0]) == REQUIRED_COLUMNS["score"]
 
 
-@ENGINES
-def test_with_the_checkpoint_at_the_start_score_reads_the_whole_window(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("score", dialect, checkpoint=_at(1), metrics=["b"]))
+def test_with_the_checkpoint_at_the_start_score_reads_the_whole_window(engine: Filled) -> None:
+    found = engine.run(engine.build("score", checkpoint=_at(1), metrics=["b"]))
 
-    assert [row["metric_timestamp"] for row in found] == [2, 3, 4, 4, 5]
+    assert [_hour(row["metric_timestamp"]) for row in found] == [2, 3, 4, 4, 5]
 
 
-@ENGINES
-def test_scores_are_ours_and_the_newest_of_a_time_is_last(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("scores", dialect, since=_at(2)))
+def test_scores_are_ours_and_the_newest_of_a_time_is_last(engine: Filled) -> None:
+    found = engine.run(engine.build("scores", since=_at(2)))
 
-    assert [tuple(row.values()) for row in found] == [("b", 2, OURS), ("b", 4, '{"value":0,"model":"old"}'), ("b", 4, OURS)]
+    assert _hours(found) == [("b", 2, OURS), ("b", 4, '{"value":0,"model":"old"}'), ("b", 4, OURS)]
     assert tuple(found[0]) == REQUIRED_COLUMNS["scores"]
 
 
-@ENGINES
-def test_plot_reads_the_newest_rows_of_each_metric_and_of_its_scores(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("plot", dialect))
+def test_plot_reads_the_newest_rows_of_each_metric_and_of_its_scores(engine: Filled) -> None:
+    found = engine.run(engine.build("plot"))
 
-    assert [(row["metric_name"], row["metric_type"], row["metric_timestamp"]) for row in found] == [
+    assert [(row["metric_name"], row["metric_type"], _hour(row["metric_timestamp"])) for row in found] == [
         (EVIL, "metric", 1),
         ("b", "metric", 4),
         ("b", "metric", 4),
@@ -211,51 +206,52 @@ def test_plot_reads_the_newest_rows_of_each_metric_and_of_its_scores(dialect: st
     assert tuple(found[0]) == REQUIRED_COLUMNS["plot"]
 
 
-@ENGINES
-def test_changes_are_looked_for_in_the_newest_rows(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("change", dialect))
+def test_changes_are_looked_for_in_the_newest_rows(engine: Filled) -> None:
+    found = engine.run(engine.build("change"))
 
-    assert [tuple(row.values()) for row in found][-3:-1] == [("b", 4, 4.5), ("b", 5, 5.0)]
+    assert _hours(found)[-3:-1] == [("b", 4, 4.5), ("b", 5, 5.0)]
     assert tuple(found[0]) == REQUIRED_COLUMNS["change"]
 
 
-@ENGINES
-def test_freshness_reads_the_newest_row_of_each_metric(dialect: str) -> None:
-    with _database(dialect, ROWS) as connection:
-        found = connection.execute(_build("freshness", dialect)).fetchall()
+def test_freshness_reads_the_newest_row_of_each_metric(engine: Filled) -> None:
+    found = engine.run(engine.build("freshness"))
 
-    assert [(name, _hour(moment)) for name, moment in found] == [(EVIL, 1), ("b", 5), ("c", 4)]
+    assert [(row["metric_name"], _hour(row["last_point"])) for row in found] == [(EVIL, 1), ("b", 5), ("c", 4)]
 
 
-@ENGINES
-def test_cadence_reads_the_pauses_of_each_week_before_the_newest_row(dialect: str) -> None:
-    with _database(dialect, ROWS) as connection:
-        found = connection.execute(_build("cadence", dialect)).fetchall()
+def test_cadence_reads_the_pauses_of_each_week_before_the_newest_row(engine: Filled) -> None:
+    (found,) = engine.run(engine.build("cadence"))
 
-    ((name, week, pauses, total, longest),) = found
+    name, week, pauses, total, longest = found.values()
     assert (name, week, pauses) == ("b", 0, 3)
     assert (float(total), float(longest)) == pytest.approx((3 * 3600, 3600), abs=3)  # SQLite counts in days, to a second
 
 
-@ENGINES
-def test_arrivals_counts_the_metrics_of_each_time(dialect: str) -> None:
-    found = _run(dialect, ROWS, _build("arrivals", dialect))
+def test_arrivals_counts_the_metrics_of_each_time(engine: Filled) -> None:
+    found = engine.run(engine.build("arrivals"))
 
-    assert [(row["metric_timestamp"], row["metrics"]) for row in found] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 1)]
+    assert [(_hour(row["metric_timestamp"]), row["metrics"]) for row in found] == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 1)]
 
 
-@ENGINES
-def test_gaps_reads_the_pauses_of_regular_metrics_that_are_longer_than_a_step(dialect: str) -> None:
+def test_gaps_reads_the_pauses_of_regular_metrics_that_are_longer_than_a_step(engine: Filled) -> None:
     hours = (*range(6), 8, *range(9, 15), 20)
-    rows = [(hour, "sales", "b", "metric", 1.0, None) for hour in hours]
+    rows: list[tuple[Any, ...]] = [(hour, "sales", "b", "metric", 1.0, None) for hour in hours]
     rows += [(hour, "sales", EVIL, "metric", 1.0, None) for hour in (0, 1, 5, 11, 19)]
-    with _database(dialect, rows) as connection:
-        found = connection.execute(_build("gaps", dialect, since=_at(0), until=_at(23), metrics=None)).fetchall()
+    found = engine.run(engine.build("gaps", since=_at(0), until=_at(23), metrics=None), rows)
 
-    facts = [(name, _hour(before), _hour(after), *map(float, numbers), _hour(first)) for name, before, after, *numbers, first in found]
+    pauses = [tuple(row.values()) for row in found]
+    facts = [(name, _hour(before), _hour(after), *map(float, numbers), _hour(first)) for name, before, after, *numbers, first in pauses]
     assert [fact[:3] for fact in facts] == [("b", 5, 8), ("b", 14, 20)]
     assert [fact[3] for fact in facts] == pytest.approx([3 * 3600, 6 * 3600], abs=1)
     assert {fact[4:] for fact in facts} == {(3600.0, 11.0, 13.0, 0)}
+
+
+@pytest.mark.parametrize(("query", "hours"), [("overview", {"last_point": 5}), ("coverage", {"last_point": 5, "last_earlier": 2})])
+def test_what_status_asks_is_answered(engine: Filled, query: Query, hours: dict[str, int]) -> None:
+    found = {row["metric_name"]: row for row in engine.run(engine.build(query))}
+
+    assert tuple(found["c"]) == REQUIRED_COLUMNS[query]
+    assert {name: _hour(found["b"][name]) for name in hours} == hours
 
 
 def test_one_translation_serves_all_cut_offs_and_names() -> None:

@@ -67,6 +67,8 @@ class MultiView:
             return "its calibrators do not have the lengths that its head tells"
         if head["stage"] != max((stage for stage in STAGES if stage < state.rows), default=0):
             return f"its stage is not that of {state.rows} rows"
+        if not 0 <= head["peaks"] <= state.rows:
+            return f"it counts {head['peaks']} peaks in {state.rows} rows"
         if head["stage"] > 0 and not (0 < head["step"] < np.inf and 0 < head["scale"] < np.inf and head["period"] in {0.0, DAY, 7 * DAY}):
             return "its scale, step or season is impossible"
         return None

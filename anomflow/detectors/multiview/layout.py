@@ -61,7 +61,11 @@ HEAD: Final = np.dtype(
         ("updates", "<i8"),
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
+        ("starts", "<i8"),  # runs that began
+        ("squares", "<f8"),  # sum of the squares of the lengths of earlier runs
         ("hold", "<f8"),  # highest state score, decaying with time
+        ("peaks", "<i8"),  # of moderate height
+        ("peak_row", "<i8"),  # row that the last peak began at
         ("remembered", "<i8", (CALIBRATORS,)),
         ("block_open", "<i8", (CALIBRATORS,)),
         ("block_row", "<i8", (CALIBRATORS,)),

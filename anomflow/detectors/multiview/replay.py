@@ -29,6 +29,7 @@ from anomflow.detectors.multiview.layout import (
     Sizes,
     Work,
 )
+from anomflow.detectors.multiview.peaks import count_peak, peak_factor
 from anomflow.detectors.multiview.seasons import look_at_season
 from anomflow.detectors.multiview.stages import build_sizes, build_work, next_stage, open_stage
 from anomflow.detectors.multiview.views import look
@@ -36,7 +37,7 @@ from anomflow.detectors.multiview.views import look
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KERNELS: Final = ("calibrator", "courses", "forecast", "lasting", "layout", "nearest", "replay", "seasons", "stages", "views")
+KERNELS: Final = ("calibrator", "courses", "forecast", "lasting", "layout", "nearest", "peaks", "replay", "seasons", "stages", "views")
 VIEW_COUNT: Final = len(WEIGHTS)
 ONE_SIDE: Final = 0.301  # log10 of 2: the better of two sides
 START_UP: Final = 5.0
@@ -44,6 +45,8 @@ REPEAT: Final = 0.85
 BAND: Final = 0.995
 FLAT_LEAST: Final = 12
 FLAT_AFTER: Final = 300
+FLAT_ROWS: Final = 1e5
+FLAT_FEW: Final = 20.0
 
 
 @njit(nogil=True)
@@ -146,14 +149,30 @@ def damped(undamped: NDArray[np.float64], j: int, rows: int) -> float:
 
 
 @njit(nogil=True)
+def rare_run(row: int, head: Head) -> int:
+    """Return how long a run must be that one in ``FLAT_ROWS`` rows begins, by the mean length of earlier runs as a row meets them.
+
+    A metric that mostly repeats (rare events, a status) has long runs in itself: the longest so far says too little.
+    """
+    before = row + 1 - head.run
+    met = (head.squares + 1.0) / (before + 1.0)
+    share = max((met - 1.0) / (met + 1.0), 1.0 / (before + 2.0))
+    begun = FLAT_ROWS * (1.0 - share)
+    return 2 + int(math.log(begun) / -math.log(share)) if begun > 1.0 else FLAT_LEAST
+
+
+@njit(nogil=True)
 def count_run(values: NDArray[np.float64], i: int, row: int, head: Head) -> int:
     """Count identical values and return how many there are where they first reach the limit, else 0."""
     if i > 0 and values[i] == values[i - 1]:
         head.run += 1
     else:
         head.longest = max(head.longest, head.run)
+        head.squares += float(head.run) * head.run
         head.run = 1
-    limit = max(FLAT_LEAST, 2 * head.longest + 1)
+        head.starts += 1
+    unusual = int((2.0 + FLAT_FEW / head.starts) * head.longest) + 1  # of few runs the longest tells little
+    limit = max(FLAT_LEAST, unusual, rare_run(row, head))
     return head.run if head.run == limit and row >= FLAT_AFTER else 0
 
 
@@ -169,8 +188,10 @@ def score_row(place: tuple[int, int, int], work: Work, learned: Learned, out: Ou
     state = np.empty(STATE_COUNT)
     out.residual[k] = judge_row((i, row), work, learned, (out.surprises[k], state))
     j = len(out.undamped) - len(out.anomaly) + k
-    out.undamped[j] = combine(out.surprises[k], head, sizes) * (row / (row + START_UP))
+    factor = peak_factor(head, row)
+    out.undamped[j] = combine(out.surprises[k], head, sizes) * (row / (row + START_UP)) * factor
     out.anomaly[k] = damped(out.undamped, j, sizes.damping)
+    count_peak(head, row, out.anomaly[k] / factor)
     out.step_seconds[k] = head.step
     score = combine_state(out.surprises[k], state, head, sizes)
     out.state[k], head.hold = held((score, head.hold), work.seconds[i] - work.seconds[i - 1])

@@ -27,6 +27,8 @@ HEAD: Final = np.dtype(
         ("high", "<f8"),
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
+        ("starts", "<i8"),  # runs that began
+        ("squares", "<f8"),  # sum of the squares of the lengths of earlier runs
         ("hold", "<f8"),  # highest anomaly score before damping, decaying with time
     ]
 )

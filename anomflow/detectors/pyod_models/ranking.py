@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
+from anomflow import calibration
 from anomflow.calibration import BEND_A, BEND_SLOPE, BEND_SURPRISE, FIRST_A, FIRST_SLOPE, FIRST_SURPRISE
 from anomflow.detectors.multiview.calibrator import judge_score, rounded
 from anomflow.detectors.multiview.lasting import held
@@ -144,7 +145,7 @@ def _build_kernel(stamp: int) -> Any:
 
 
 def _stamp() -> int:
-    files = (Path(__file__), Path(__file__).with_name("layout.py"))
+    files = (Path(__file__), Path(__file__).with_name("layout.py"), Path(calibration.__file__))
     content = b"\0".join((*(file.read_bytes() for file in files), str(MULTIVIEW_STAMP).encode()))
     return int.from_bytes(blake2b(content, digest_size=7).digest(), "little")
 

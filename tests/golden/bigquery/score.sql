@@ -13,7 +13,7 @@ FROM (
     metric_name,
     metric_timestamp,
     metric_value,
-    metric_value AS row_order
+    coalesce(metric_value, -1.7976931348623157e308) AS row_order
   FROM `metrics`
   WHERE
     metric_batch = 'sales'
@@ -27,7 +27,7 @@ LEFT JOIN (
     metric_name,
     metric_timestamp,
     metadata,
-    ROW_NUMBER() OVER (PARTITION BY metric_name, metric_timestamp ORDER BY metric_value DESC) AS recency
+    ROW_NUMBER() OVER (PARTITION BY metric_name, metric_timestamp ORDER BY coalesce(metric_value, -1.7976931348623157e308) DESC) AS recency
   FROM `metrics`
   WHERE
     metric_batch = 'sales'

@@ -9,7 +9,7 @@ FROM (
     metric_name,
     metric_timestamp,
     metadata,
-    metric_value AS row_order
+    coalesce(metric_value, -1.7976931348623157e308) AS row_order
   FROM `metrics`
   WHERE
     metric_batch = 'sales'

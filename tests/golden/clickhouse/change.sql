@@ -9,7 +9,7 @@ FROM (
     metric_name,
     metric_timestamp,
     metric_value,
-    metric_value AS row_order,
+    coalesce(metric_value, -1.7976931348623157e308) AS row_order,
     DENSE_RANK() OVER (PARTITION BY metric_name ORDER BY metric_timestamp DESC) AS recency
   FROM `metrics`
   WHERE

@@ -133,7 +133,7 @@ FROM (
           metadata,
           ROW_NUMBER() OVER (
             PARTITION BY metric_name, metric_type, metric_timestamp
-            ORDER BY metric_value DESC
+            ORDER BY coalesce(metric_value, -1.7976931348623157e308) DESC
           ) AS recency
         FROM `metrics`
         WHERE

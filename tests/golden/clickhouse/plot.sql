@@ -12,7 +12,7 @@ FROM (
     metric_type,
     metric_value,
     metadata,
-    metric_value AS row_order,
+    coalesce(metric_value, -1.7976931348623157e308) AS row_order,
     DENSE_RANK() OVER (PARTITION BY metric_name, metric_type ORDER BY metric_timestamp DESC) AS recency
   FROM `metrics`
   WHERE

@@ -127,7 +127,7 @@ FROM (
           metadata,
           ROW_NUMBER() OVER (
             PARTITION BY metric_name, metric_type, metric_timestamp
-            ORDER BY ctid DESC NULLS LAST
+            ORDER BY coalesce(metric_value, -1.7976931348623157e308) DESC NULLS LAST
           ) AS recency
         FROM "metrics"
         WHERE

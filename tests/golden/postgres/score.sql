@@ -13,7 +13,7 @@ FROM (
     metric_name,
     metric_timestamp,
     metric_value,
-    ctid AS row_order
+    coalesce(metric_value, -1.7976931348623157e308) AS row_order
   FROM "metrics"
   WHERE
     metric_batch = 'sales'
@@ -29,7 +29,7 @@ LEFT JOIN (
     metadata,
     ROW_NUMBER() OVER (
       PARTITION BY metric_name, metric_timestamp
-      ORDER BY ctid DESC NULLS LAST
+      ORDER BY coalesce(metric_value, -1.7976931348623157e308) DESC NULLS LAST
     ) AS recency
   FROM "metrics"
   WHERE

@@ -1,0 +1,62 @@
+"""What PostgreSQL's errors mean, and what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from anomflow.errors import WarehouseError, WarehouseUnavailableError
+from blocks.warehouses.sqlstates import LOCK_TIMEOUT, READ_ONLY, STATEMENT_TIMEOUT, find_error_class
+
+# The server's own words, without the statement, which the driver repeats behind them.
+_SAID: Final = re.compile(r"(?:ERROR|FATAL|PANIC): +(.*?)(?:\n+Query was:|\. SQLSTATE:|\s*\Z)", re.DOTALL)
+# What a server says that will take connections again.
+_PASSING: Final = ("starting up", "shutting down", "too many", "remaining connection slots", "recovery", "not accepting connections")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a statement and a wait for a lock may take, in seconds."""
+
+    statement_seconds: float
+    lock_seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A statement that failed: the driver's error, how long it took in seconds, whether the connection went with it."""
+
+    error: Exception
+    seconds: float
+    is_lost: bool
+
+
+def explain_failure(failure: Failure, location: str, limits: Limits) -> WarehouseError:
+    """Turn a failed statement into an error of ours.
+
+    What goes wrong while rows are fetched has words and no SQLSTATE, so the connection's end and a time-out are told by their effects.
+    """
+    state: str | None = getattr(failure.error, "sqlstate", None)
+    said = _SAID.search(str(failure.error))
+    words = (said[1] if said else str(failure.error)).strip()
+    if failure.is_lost:
+        return WarehouseUnavailableError(f"{location}: the connection was lost, so this session was undone ({words})")
+    if state == LOCK_TIMEOUT:
+        waited = f"another session held what this one needs for longer than {limits.lock_seconds:g} s, so this session was undone"
+        return find_error_class(state)(f"{location}: {waited}; run again, or raise lock_timeout_seconds ({words})")
+    if state == STATEMENT_TIMEOUT or (state is None and failure.seconds >= limits.statement_seconds):
+        words = f"it took longer than {limits.statement_seconds:g} s; make it faster or raise statement_timeout_seconds ({words})"
+    if state == READ_ONLY:
+        words = f"{words}; it is read-only: a standby, or a session for reading"
+    return find_error_class(state)(f"{location} refused a statement: {words}")
+
+
+def explain_refusal(words: str, location: str) -> WarehouseError:
+    """Turn what libpq said of a connection that was not made into an error of ours; ``words`` hold no secret any more."""
+    said = words.removeprefix("IO: [libpq] Failed to connect: ").strip()
+    if "connection to server" not in said and "could not translate" not in said:  # of the address itself, parts of which it quotes
+        return WarehouseError(f"{location} cannot be connected to: libpq does not understand the uri or the options")
+    if "FATAL" in said and not any(sign in said for sign in _PASSING):
+        return WarehouseError(f"{location} refused the connection: {said}")
+    return WarehouseUnavailableError(f"{location} cannot be reached: {said}")

@@ -1,0 +1,144 @@
+"""PostgreSQL: a real server from Debian's package."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blocks.warehouses.postgres import PostgresWarehouse
+from tests.conformance.engine import DAYS, Engine, Rows, build_foreign
+from tests.services.service import Server, Service, find_free_port, run_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+PASSWORD = "it's a \\ %s @:/ secret"
+ROLE = "anomflow"  # neither a superuser nor the owner of anything but the database
+
+
+def _find_programs() -> Path | None:
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    return max(found, key=lambda path: int(path.parent.name), default=None) or _find_on_path()
+
+
+def _find_on_path() -> Path | None:
+    found = shutil.which("postgres")
+    return Path(found).parent if found else None
+
+
+def _install() -> Path:
+    found = _find_programs()
+    if found is None:
+        # Debian's package starts a server of its own otherwise.
+        Path("/etc/postgresql-common").mkdir(exist_ok=True)
+        Path("/etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n", encoding="utf-8")
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["/usr/bin/apt-get", "update", "-qq"], check=True, env=environment)
+        subprocess.run(["/usr/bin/apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"], check=True, env=environment)
+        found = _find_programs()
+    assert found is not None, "there is no PostgreSQL server; apt-get install postgresql"
+    return found
+
+
+@contextmanager
+def _start(folder: Path) -> Iterator[Mapping[str, str]]:
+    programs, port = _install(), find_free_port()
+    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    shutil.chown(folder, user) if user else None
+    data, secret = folder / "data", folder / "password"
+    secret.write_text("of the superuser", encoding="utf-8")
+    secret.chmod(0o644)
+    initialize = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "super",
+        "-A",
+        "scram-sha-256",
+        "--pwfile",
+        secret,
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
+    subprocess.run(initialize, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "deadlock_timeout": "200ms"}
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    server = Server([str(programs / "postgres"), "-D", str(data), "-p", str(port), *options], folder / "log", user, signal.SIGINT)
+    ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    with run_server(server, lambda: subprocess.run(ready, check=False).returncode == 0):
+        environment = {"ANOMFLOW_TEST_POSTGRES_PORT": str(port)}
+        os.environ.update(environment)
+        run_as_superuser(f"create role {ROLE} login password {_quote(PASSWORD)}")
+        run_as_superuser(f"create database {ROLE} owner {ROLE}")
+        yield environment
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def run_as_superuser(statement: str, database: str = "postgres") -> Rows:
+    """Run one statement by the driver alone."""
+    return _run(f"user=super password='of the superuser' dbname={database}", [statement])
+
+
+def _run(login: str, statements: Sequence[str]) -> Rows:
+    from adbc_driver_postgresql import dbapi
+
+    address = f"host=127.0.0.1 port={os.environ['ANOMFLOW_TEST_POSTGRES_PORT']} {login}"
+    with closing(dbapi.connect(address, autocommit=True)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def run_raw(warehouse: PostgresWarehouse, statements: Sequence[str]) -> Rows:
+    """Run statements in the schema of a warehouse, by the driver alone."""
+    places = [f"set role {ROLE}", f"set search_path = {warehouse.schema_name}", "set timezone = 'UTC'"]
+    return _run(f"user=super password='of the superuser' dbname={ROLE}", [*places, *statements])
+
+
+def build_warehouse(folder: Path, seconds: float = 20.0, **changed: Any) -> PostgresWarehouse:
+    """Make a warehouse in a schema of its own for each folder."""
+    schema = f"s_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    run_as_superuser(f"create schema if not exists {schema} authorization {ROLE}", ROLE)
+    fields = {
+        "host": "127.0.0.1",
+        "port": os.environ["ANOMFLOW_TEST_POSTGRES_PORT"],
+        "database": ROLE,
+        "user": ROLE,
+        "password": PASSWORD,
+        "schema_name": schema,
+        "lock_timeout_seconds": seconds,
+    }
+    return PostgresWarehouse(**{**fields, **changed})
+
+
+def _find_environment(warehouse: PostgresWarehouse) -> dict[str, str]:
+    fields = {name: getattr(warehouse, name) for name in ("host", "port", "database", "user", "schema_name")}
+    return {f"ANOMFLOW_POSTGRES_{name.upper()}": str(value) for name, value in {**fields, "password": PASSWORD}.items()}
+
+
+ENGINE = Engine(
+    kind="postgres",
+    find_environment=_find_environment,
+    build=build_warehouse,
+    run_raw=run_raw,
+    find_schema=lambda warehouse: warehouse.schema_name,
+    time_type="timestamptz",
+    foreign={
+        "naive": build_foreign("timestamp", *DAYS),
+        "zoned": build_foreign("timestamptz", *(f"{day[:-1]}+00'" for day in DAYS)),
+        "numeric": build_foreign("timestamptz", *DAYS, value_type="numeric"),
+        "without metadata": build_foreign("timestamp", *DAYS, metadata=False),
+    },
+)
+SERVICE = Service(packages=("adbc-driver-postgresql==1.13.0",), start=_start)

@@ -1,0 +1,47 @@
+"""The world of the laws, with a service as its warehouse."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from anomflow.frames import TABLES
+from tests.world import World
+
+
+@dataclass
+class RemoteWorld(World):
+    """One batch named `shop` whose source is a DuckDB file and whose warehouse is a service."""
+
+    kind: str
+    warehouse: Any
+
+    def configure(self, text: str = "", batch: str = "shop") -> None:
+        super().configure(f"db: {self.kind}\ningest_db: duckdb\n{text}", batch)
+
+    def table(self, suffix: str = "") -> pl.DataFrame:
+        table = next(table for table in TABLES if table.suffix == suffix)
+        with self.warehouse.reading() as session:
+            return session.read_table(table, table.name("metrics")).sort(list(table.columns), nulls_last=True)
+
+
+def run_at_once(count: int, work: Callable[[Callable[[], object]], None]) -> list[Exception]:
+    """Do the same in threads, each of which waits for the others by what it is given; return what went wrong."""
+    barrier, errors = threading.Barrier(count), []
+
+    def do() -> None:
+        try:
+            work(lambda: barrier.wait(60))
+        except Exception as error:  # noqa: BLE001 - told to the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=do) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors

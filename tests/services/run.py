@@ -1,0 +1,88 @@
+"""Start each service, run its tests, stop it, and print how many passed: ``python tests/services/run.py [NAME ...]``.
+
+An engine is one file in ``engines/``. Its tests are the conformance suite, the queries of all jobs, the whole chain
+(``test_chain.py``), and ``test_<name>_service.py`` where there is one. A test that is skipped fails the run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SHARED = ("tests/conformance/test_warehouses.py", "tests/settings/test_golden_sql.py", "tests/services/test_chain.py")
+
+
+@dataclass(frozen=True)
+class Count:
+    """What became of the tests of an engine."""
+
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    expected_failures: int
+
+    @property
+    def is_fine(self) -> bool:
+        """Tell whether all passed, and there were some."""
+        return self.passed > 0 and not self.failed and not self.skipped
+
+    def __str__(self) -> str:
+        """Return one line."""
+        known = f", {self.expected_failures} known not to work" if self.expected_failures else ""
+        return f"{self.name}: {self.passed} passed, {self.failed} failed, {self.skipped} skipped{known}"
+
+
+def run_engine(name: str, arguments: list[str]) -> Count:
+    """Run the tests of one engine against its service."""
+    from tests.services.service import install_packages
+
+    service = importlib.import_module(f"tests.services.engines.{name}").SERVICE
+    packages = install_packages(name, service.packages)
+    sys.path.append(str(packages))
+    own = ROOT / "tests" / "services" / f"test_{name}_service.py"
+    files = arguments or [*SHARED, *([str(own)] if own.is_file() else [])]
+    with tempfile.TemporaryDirectory(prefix=f"anomflow-{name}-") as folder, service.start(Path(folder)) as given:
+        report = Path(folder) / "report.xml"
+        environment = os.environ | given | {"ANOMFLOW_TEST_SERVICE": name, "PYTHONPATH": os.pathsep.join([str(ROOT), str(packages)])}
+
+        subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", *files], cwd=ROOT, env=environment, check=False)
+        return read_count(name, report)
+
+
+def read_count(name: str, report: Path) -> Count:
+    """Count what a report of pytest says; no report is a failure."""
+    if not report.is_file():
+        return Count(name, 0, 1, 0, 0)
+    cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it
+    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+    passed_over = [case.find("skipped") for case in cases if case.find("skipped") is not None]
+    expected = sum(found is not None and found.get("type") == "pytest.xfail" for found in passed_over)
+    return Count(name, len(cases) - failed - len(passed_over), failed, len(passed_over) - expected, expected)
+
+
+def main(names: list[str], arguments: list[str]) -> int:
+    """Run the engines, all when none is named; arguments behind ``--`` go to pytest instead of the usual files."""
+    known = sorted(path.stem for path in (ROOT / "tests" / "services" / "engines").glob("*.py"))
+    if unknown := sorted(set(names) - set(known)):
+        print(f"no engine {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    counts = [run_engine(name, arguments) for name in names or known]
+    print("--- tests against services")
+    for count in counts:
+        print(count)
+    return 0 if all(count.is_fine for count in counts) else 1
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    given = sys.argv[1:]
+    cut = given.index("--") if "--" in given else len(given)
+    sys.exit(main(given[:cut], given[cut + 1 :]))

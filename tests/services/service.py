@@ -1,0 +1,81 @@
+"""A service under test: what it needs installed, how its server is started and stopped."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = ROOT / ".venv" / "services"
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one file of ``engines/`` says of its service.
+
+    ``packages`` are those of our own process (the driver), with their pins; they go to a folder of their own beside the locked
+    ones. ``start`` gets an empty folder for data, installs what the server is made of, starts it, waits for its health, yields
+    the environment that the tests need, and stops it.
+    """
+
+    packages: Sequence[str]
+    start: Callable[[Path], AbstractContextManager[Mapping[str, str]]]
+
+
+def install_packages(name: str, packages: Sequence[str]) -> Path:
+    """Install packages into a folder of their own, unless these are there, and return it."""
+    folder = INSTALLED / name
+    mark = folder / "packages.txt"
+    wanted = "\n".join((sys.version, *packages))
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-deps", "--target", str(folder)]
+        subprocess.run([*command, *packages], check=True)
+        mark.write_text(wanted, encoding="utf-8")
+    return folder
+
+
+def find_free_port() -> int:
+    """Return a port of the loopback address that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server's command, the user that it runs as (None: this one), the file that it writes to, the signal that ends it."""
+
+    command: Sequence[str]
+    log: Path
+    user: str | None = None
+    stop: signal.Signals = signal.SIGTERM
+
+
+@contextmanager
+def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 60.0) -> Iterator[int]:
+    """Run a server while the context is open and yield its process id, once it is healthy; stop this process and no other."""
+    with server.log.open("wb") as log:
+        process = subprocess.Popen(server.command, stdout=log, stderr=subprocess.STDOUT, user=server.user, cwd=server.log.parent)
+    try:
+        _wait_for_health(process, server, is_healthy, seconds)
+        yield process.pid
+    finally:
+        process.send_signal(server.stop)
+        process.wait(30)
+
+
+def _wait_for_health(process: subprocess.Popen[bytes], server: Server, is_healthy: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not is_healthy():
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"{server.command[0]} did not start:\n{server.log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.1)
