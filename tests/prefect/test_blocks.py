@@ -23,6 +23,7 @@ from blocks.notifiers.loading import load_notifier
 from blocks.notifiers.slack import SlackNotifier
 from blocks.stores.local import LocalModelStore
 from blocks.warehouses.duckdb import DuckDBWarehouse
+from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
 from tests.world import at, series
 
@@ -36,7 +37,8 @@ def test_one_command_registers_every_type_of_block():
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
-    ours = {"anomflow-duckdb-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store", "anomflow-webhook"}
+    ours = {"anomflow-duckdb-warehouse", "anomflow-postgres-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store"}
+    ours |= {"anomflow-webhook"}
     ours |= {"console", "discord", "email", "file", "mattermost", "opsgenie", "pagerduty", "slack", "teams"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)
@@ -54,6 +56,7 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
     saved = [
         DuckDBWarehouse(path=str(tmp_path / "w.duckdb"), lock_timeout_seconds=5),
         SQLiteWarehouse(path=str(tmp_path / "w.sqlite"), lock_timeout_seconds=5),
+        PostgresWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
         LocalModelStore(folder=str(tmp_path / "models")),
         FileNotifier(folder=str(tmp_path / "messages")),
         ConsoleNotifier(),
