@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from anomflow.wording import NONE, cut_text
+from anomflow.outline import LISTED, SHOWN, capitalise, list_facts, render_origin, render_title
+from anomflow.wording import cut_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,13 +22,10 @@ if TYPE_CHECKING:
 Block = dict[str, Any]
 
 HEADER_LIMIT: Final = 150  # characters, of Slack
-SHOWN: Final = (10, 5, 2, 1)  # metrics with an entry: the first count whose message is not too long
 SIZE_LIMIT: Final = 12_000  # Slack takes about 13,000 characters in the blocks of a message
-LISTED: Final = 30
 FALLBACK_LIMIT: Final = 3000
 
 _REASON_LIMIT, _TAGS_LIMIT, _NAMES_LIMIT, _NOTE_LIMIT = 300, 300, 1500, 400
-_ID_LENGTH = 8
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -57,7 +55,7 @@ def find_texts(block: object) -> Iterator[str]:
 
 def render_slack(letter: Letter, message_id: str, closing: str = "") -> SlackContent:
     """Render a message as blocks within Slack's limits; ``closing`` is a remark for its end."""
-    remarks = (*letter.notes, *([closing] if closing else []), _render_origin(letter, message_id))
+    remarks = (*letter.notes, *([closing] if closing else []), render_origin(letter, message_id))
     for shown in SHOWN:
         content = _render(letter, shown, remarks)
         if content.size <= SIZE_LIMIT:
@@ -72,7 +70,7 @@ def _render(letter: Letter, count: int, remarks: Iterable[str]) -> SlackContent:
     tail = [*_render_names(letter, rest), *_render_commands(shown[0], single=letter.is_single), *map(_build_context, remarks)]
     return SlackContent(
         text=escape(cut_text(letter.title, FALLBACK_LIMIT)),
-        blocks=[_build_header(_render_title(letter))],
+        blocks=[_build_header(render_title(letter))],
         attachments=[*attachments, {"fallback": escape(letter.batch), "blocks": tail}],
     )
 
@@ -82,30 +80,9 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def _render_title(letter: Letter) -> str:
-    lead = letter.entries[0].lead
-    if letter.is_single:
-        return f"{_capitalise(lead.label)}: {lead.headline}"
-    return f"{letter.metrics} metrics of {letter.batch} alert: {lead.headline} and {letter.metrics - 1} more"
-
-
-def _capitalise(word: str) -> str:
-    return word[:1].upper() + word[1:]
-
-
 def _render_single(entry: Entry) -> Block:
     """Render all that is known of one metric: its facts line by line, its course, its other alerts."""
-    view = entry.lead
-    facts = {
-        "Value": None if view.value == NONE else view.value,
-        view.range_label: view.expected,
-        "Difference": view.difference,
-        "How rare": view.rarity,
-        "When": f"{view.time}, {view.age}",
-        "Why": view.reason,
-        "Tags": ", ".join(view.tags),
-    }
-    lines = [_build_fact(label, fact) for label, fact in facts.items() if fact]
+    lines = [_build_fact(label, fact) for label, fact in list_facts(entry.lead).items()]
     return _build_rich(_join_lines(lines), _build_course(entry), _render_others(entry))
 
 
@@ -118,7 +95,7 @@ def _render_row(entry: Entry) -> Block:
     view = entry.lead
     more = f"{len(entry.others) + entry.unsaid} more of this metric" if entry.others else None
     lines = [
-        [_build_text(f"{_capitalise(view.label)}: ", bold=True), _build_text(view.headline)],
+        [_build_text(f"{capitalise(view.label)}: ", bold=True), _build_text(view.headline)],
         [_build_text(" · ".join(filter(None, (view.difference, view.rarity, view.time, more))))],
         *(
             [_build_text(cut_text(text, limit))]
@@ -145,7 +122,7 @@ def _render_others(entry: Entry) -> Block | None:
 
 
 def _render_other(view: AlertView) -> list[Block]:
-    return [_build_text(f"{_capitalise(view.label)}: ", bold=True), _build_text(f"{view.headline}, {view.time}")]
+    return [_build_text(f"{capitalise(view.label)}: ", bold=True), _build_text(f"{view.headline}, {view.time}")]
 
 
 def _render_names(letter: Letter, rest: Iterable[Entry]) -> Iterable[Block]:
@@ -163,12 +140,6 @@ def _render_commands(entry: Entry, *, single: bool) -> Iterable[Block]:
     for label, command in ((explain, entry.lead.command), (reject, entry.lead.feedback)):
         if command:
             yield _build_rich(_join_lines([[_build_text(label)]]), {"type": "rich_text_preformatted", "elements": [_build_text(command)]})
-
-
-def _render_origin(letter: Letter, message_id: str) -> str:
-    """Say where a message comes from; its id tells people a repeated one."""
-    moment = letter.created.strftime("%Y-%m-%d %H:%M")
-    return f"Anomflow, batch {letter.batch}, {moment} UTC, message {message_id[:_ID_LENGTH]}"
 
 
 def _build_header(text: str) -> Block:

@@ -368,7 +368,11 @@ class AlertSpec(Section):
     alert_cron_schedule: Cron = Field("*/10 * * * *", description="When to deliver alerts.")
     alert_default_schedule_status: Status = Field("RUNNING", description=_STATUS_WORDS)
     alert_trigger: Trigger = Field("cron", description=_TRIGGER_WORDS)
-    alert_methods: Names = Field(("file",), description="Channels: `file`, `console`, `email`, `slack`, or blocks, `kind/block-name`.")
+    alert_methods: Names = Field(
+        ("file",),
+        description="Channels: `file`, `console`, `email`, `slack`, `teams`, `discord`, `mattermost`, `pagerduty`, `opsgenie`, `webhook`, "
+        "or blocks, `kind/block-name`.",
+    )
     alert_false_alarms_per_month: float = Field(
         2.0, gt=0, le=1000, description="False alarms that a metric may raise in 30 days; the threshold follows from it."
     )

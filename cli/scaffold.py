@@ -38,7 +38,7 @@ freq: {freq}
 """
 
 _CHANNEL: Final = """
-# Where alerts go: file, console, email, slack, or a block (kind/block-name).
+# Where alerts go: file, console, email, slack, teams, pagerduty, webhook... or a block (kind/block-name).
 alert_methods: {channel}
 """
 

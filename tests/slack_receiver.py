@@ -138,18 +138,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def run_slack(context: ssl.SSLContext | None = None) -> Iterator[SlackReceiver]:
-    """Run the server, encrypted where a context is given."""
-    receiver = SlackReceiver()
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"receiver": receiver})) as server:
-        receiver.port = server.server_address[1]
+def serve(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None, release: threading.Event) -> Iterator[int]:
+    """Run a server and yield its port, encrypted where a context is given; ``release`` ends what it withholds."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield receiver
+            yield int(server.server_address[1])
         finally:
-            receiver.release.set()
+            release.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def run_slack(context: ssl.SSLContext | None = None) -> Iterator[SlackReceiver]:
+    """Run the server, encrypted where a context is given."""
+    receiver = SlackReceiver()
+    with serve(type("Handler", (_Handler,), {"receiver": receiver}), context, receiver.release) as receiver.port:
+        yield receiver

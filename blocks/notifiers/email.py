@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from email.utils import getaddresses
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from prefect.blocks.core import Block
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from anomflow.errors import Problem, SettingsError
 from anomflow.mime import build_mime
+from blocks.notifiers.environment import EnvironmentBlock
 from blocks.notifiers.smtp import Envelope, Server, check_login, send_mail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from anomflow.messages import Message
 
-ENVIRONMENT = "ANOMFLOW_EMAIL_"
-FIELDS = ("host", "port", "security", "username", "password", "sender", "recipients", "timeout_seconds", "verify", "ca_file")
 PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 
 
@@ -37,14 +32,13 @@ def _check_address(value: str) -> str:
 MailAddress = Annotated[str, AfterValidator(_check_address)]
 
 
-class EmailNotifier(Block):
+class EmailNotifier(EnvironmentBlock):
     """Send each message as one mail to all recipients, with plain text, HTML and charts inside it.
 
     A recipient that the server refuses while it takes others is named, and the message counts as delivered. Sending
     again (after an unknown outcome) repeats the Message-ID.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the password too
     kind: ClassVar[str] = "email"
     _block_type_name: ClassVar[str] = "Anomflow mail"
     _block_type_slug: ClassVar[str] = "email"
@@ -66,18 +60,6 @@ class EmailNotifier(Block):
     ca_file: str | None = Field(
         default=None, description="File (PEM) of authorities to check the certificate against; none: those of the system."
     )
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the fields from the variables ``ANOMFLOW_EMAIL_HOST``, ``ANOMFLOW_EMAIL_PORT`` and so on (``FIELDS``).
-
-        Raises SettingsError naming every variable that is missing or wrong.
-        """
-        found: dict[str, Any] = {name: environ[variable] for name in FIELDS if environ.get(variable := ENVIRONMENT + name.upper())}
-        try:
-            return cls(**found)
-        except ValidationError as error:
-            raise SettingsError([_build_problem(wrong) for wrong in error.errors()]) from None  # its text quotes what was given
 
     @property
     def send_seconds(self) -> float:
@@ -111,11 +93,3 @@ class EmailNotifier(Block):
             verify=self.verify,
             ca_file=self.ca_file,
         )
-
-
-def _build_problem(wrong: Mapping[str, Any]) -> Problem:
-    """Name the variable and what is wrong with it, without what it holds."""
-    variable = ENVIRONMENT + str(wrong["loc"][0]).upper()
-    needed = f"the channel email needs {variable}" if wrong["type"] == "missing" else f"{variable}: {wrong['msg']}"
-    advice = "Set it, or name a block instead (alert_methods: email/<block-name>)." if wrong["type"] == "missing" else ""
-    return Problem("environment", None, f"{needed}. {advice}".strip(), key="alert_methods")

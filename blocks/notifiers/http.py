@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 import httpcore
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HIDDEN = "********"
+_AGENT: Final = ("User-Agent", "Anomflow (https://github.com/anomflow/anomflow)")  # without one, some hosts refuse to answer
 _BODY_LIMIT = 1_000_000
 _SAID_LIMIT = 300
 _LATER: Final = {408, 425, 429}
@@ -64,7 +66,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Read a ``Retry-After`` header (RFC 9110, 10.2.3): seconds, or a date; None where it is neither."""
     if value is None:
         return None
-    if value.strip().isdecimal():
+    if value.strip().replace(".", "", 1).isdecimal():  # Discord gives parts of a second
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
@@ -96,6 +98,9 @@ class HttpLink:
         host = _find_host(request.url)
         if host is None:
             raise self.build_refused("the address that it is to call names no host. Check the address.")
+        if not _is_sendable(request):
+            # The library's own error would quote the header, a token among them, in a form that is not recognised as a secret.
+            raise self.build_refused("the address or a header has characters that HTTP forbids. Check the address and the token.")
         try:
             return self._exchange(request)
         except _NOT_SENT as error:
@@ -129,7 +134,7 @@ class HttpLink:
         self._deadline.measure_left()
         with (
             self._open_pool(request.url) as pool,
-            pool.stream("POST", request.url, headers=list(request.headers.items()), content=request.content) as response,
+            pool.stream("POST", request.url, headers=[_AGENT, *request.headers.items()], content=request.content) as response,
         ):
             body = _read(response)
         # Before anything cuts it: half a secret would not be found any more.
@@ -162,11 +167,26 @@ def check_status(link: HttpLink, answer: Answer, advice: str) -> None:
     raise link.build_refused(f"{said}. {advice}")
 
 
+def parse_object(answer: Answer) -> dict[str, Any] | None:
+    """Return the JSON object that an answer holds; None where it holds none."""
+    try:
+        content = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
 def _find_host(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _is_sendable(request: Request) -> bool:
+    """Tell whether address and headers are printable ASCII: no line break makes a header of its own."""
+    texts = (request.url, *request.headers, *request.headers.values())
+    return all(text.isascii() and text.isprintable() for text in texts)
 
 
 def _find_proxy(url: str) -> str | None:

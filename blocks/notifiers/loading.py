@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def load_notifier(name: str, home: Path, environ: Mapping[str, str]) -> Notifier:
-    """Return the channel of a name: ``file`` (in ``messages/`` under ``home``), ``console``, ``email`` and
-    ``slack`` (settings from ``ANOMFLOW_EMAIL_*``, ``ANOMFLOW_SLACK_*`` in ``environ``; where none of these is set, the block
-    ``default`` of the configured Prefect API), or a saved block, ``kind/block-name``.
+    """Return the channel of a name: ``file`` (in ``messages/`` under ``home``), ``console``, another kind (settings from
+    ``ANOMFLOW_<KIND>_*`` in ``environ``; where none of these is set, the block ``default`` of the configured Prefect API), or
+    a saved block, ``kind/block-name``.
 
     Raises SettingsError for a name that is none of these, a block that is not saved, and missing variables.
     """  # noqa: D205 - the names take two lines

@@ -6,30 +6,25 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from anomflow.errors import Problem, SettingsError
 from anomflow.slack_text import FALLBACK_LIMIT, escape, render_slack
 from anomflow.wording import clean_text, cut_text
+from blocks.notifiers.environment import EnvironmentBlock
 from blocks.notifiers.http import HttpLink, Request
+from blocks.notifiers.secret_fields import SHORTEST_KEY, reveal
 from blocks.notifiers.slack_answers import LayoutRefusedError, read_webhook_answer
 from blocks.notifiers.slack_api import JSON, SlackApi
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from anomflow.messages import Message
 
-ENVIRONMENT = "ANOMFLOW_SLACK_"
-FIELDS = ("token", "channel", "webhook_url", "base_url", "timeout_seconds", "ca_file")
-SHORTEST_KEY = 8  # anything shorter is a word, which would be hidden in every error
 NO_CHARTS = "Charts come with a bot token; an incoming webhook takes none."
 # No markup, no mention and no preview is made of what is not marked as such.
 PLAIN = {"mrkdwn": False, "parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
 
 
-class SlackNotifier(Block):
+class SlackNotifier(EnvironmentBlock):
     """Post each message to a channel of Slack, its charts as replies in its thread.
 
     Slack knows no key by which it would drop a repeated message. One that is sent again after an unknown outcome
@@ -37,7 +32,6 @@ class SlackNotifier(Block):
     ``message_id``. A chart that cannot be uploaded is named and costs the message nothing.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the token too
     kind: ClassVar[str] = "slack"
     _block_type_name: ClassVar[str] = "Anomflow Slack"
     _block_type_slug: ClassVar[str] = "slack"
@@ -66,18 +60,6 @@ class SlackNotifier(Block):
             raise ValueError("webhook_url is no address; it starts with https://hooks.slack.com/")
         return self
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the fields from the variables ``ANOMFLOW_SLACK_TOKEN``, ``ANOMFLOW_SLACK_CHANNEL`` and so on (``FIELDS``).
-
-        Raises SettingsError naming every variable that is missing or wrong.
-        """
-        found: dict[str, Any] = {name: environ[variable] for name in FIELDS if environ.get(variable := ENVIRONMENT + name.upper())}
-        try:
-            return cls(**found)
-        except ValidationError as error:
-            raise SettingsError([_build_problem(wrong) for wrong in error.errors()]) from None  # its text quotes what was given
-
     @property
     def send_seconds(self) -> float:
         """Bound one ``send``: the message, its charts, and as much again for finding the hosts' addresses."""
@@ -104,14 +86,14 @@ class SlackNotifier(Block):
         return "; ".join(filter(None, (note, self._upload_charts(posted, message)))) or None
 
     def _open_link(self) -> HttpLink:
-        webhook, token = _reveal(self.webhook_url), _reveal(self.token)
+        webhook, token = reveal(self.webhook_url), reveal(self.token)
         path = urlsplit(webhook).path
         key = path.rpartition("/")[2]  # of a webhook's path, what nobody may know
         secrets = (token, webhook, path.strip("/") and path, key if len(key) >= SHORTEST_KEY else "")
         return HttpLink("slack", self.timeout_seconds, secrets, self.ca_file)
 
     def _open_api(self, link: HttpLink) -> SlackApi:
-        return SlackApi(link, self.base_url, _reveal(self.token))
+        return SlackApi(link, self.base_url, reveal(self.token))
 
     def _build_blocks(self, message: Message) -> dict[str, Any]:
         content = render_slack(message.letter, message.message_id, NO_CHARTS if message.images and self.webhook_url else "")
@@ -125,7 +107,7 @@ class SlackNotifier(Block):
         """Post a message; return what the API says of it, and nothing for a webhook."""
         if self.token:
             return self._open_api(link).post({"channel": self.channel, **content, **PLAIN})
-        request = Request(_reveal(self.webhook_url), json.dumps({**content, **PLAIN}).encode(), {"Content-Type": JSON})
+        request = Request(reveal(self.webhook_url), json.dumps({**content, **PLAIN}).encode(), {"Content-Type": JSON})
         read_webhook_answer(link, link.post(request))
         return {}
 
@@ -140,16 +122,3 @@ class SlackNotifier(Block):
         if not posted or not message.images:
             return None
         return self._open_api(self._open_link()).upload_charts(posted, message.images)
-
-
-def _reveal(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
-
-
-def _build_problem(wrong: Mapping[str, Any]) -> Problem:
-    """Name the variable and what is wrong with it, without what it holds."""
-    variable = ENVIRONMENT + str(wrong["loc"][0]).upper() if wrong["loc"] else "the channel slack"
-    message = str(wrong["msg"]).removeprefix("Value error, ")
-    names = "" if wrong["loc"] else f" (variables {ENVIRONMENT}TOKEN, {ENVIRONMENT}CHANNEL, {ENVIRONMENT}WEBHOOK_URL)"
-    advice = "Correct it, or name a block instead (alert_methods: slack/<block-name>)."
-    return Problem("environment", None, f"{variable}: {message}{names}. {advice}", key="alert_methods")

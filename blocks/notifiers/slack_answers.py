@@ -5,10 +5,9 @@ Codes of ``chat.postMessage`` and of incoming webhooks, as Slack documents them.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from blocks.notifiers.http import Answer, check_status
+from blocks.notifiers.http import Answer, check_status, parse_object
 
 if TYPE_CHECKING:
     from blocks.notifiers.http import HttpLink
@@ -55,7 +54,7 @@ def read_api_answer(link: HttpLink, method: str, answer: Answer) -> dict[str, An
     JSON; LayoutRefusedError for ``LAYOUT_CODES``.
     """
     check_status(link, answer, "Check base_url.")
-    content = _parse(answer)
+    content = parse_object(answer)
     if content is None:
         raise link.build_retryable(f"{method} did not answer in JSON: {answer.text}. Check base_url, and what stands between.")
     if content.get("ok") is True:
@@ -73,11 +72,3 @@ def read_webhook_answer(link: HttpLink, answer: Answer) -> None:
     if answer.status in range(400, 500) and answer.text in LAYOUT_CODES:
         raise LayoutRefusedError(answer.text)
     check_status(link, answer, ADVICE.get(answer.text, _WEBHOOK))
-
-
-def _parse(answer: Answer) -> dict[str, Any] | None:
-    try:
-        content = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None

@@ -32,7 +32,7 @@ def init(  # noqa: PLR0917 - the words of a command are named by its user
     db: Annotated[str, typer.Option(help="Where its rows are kept: duckdb, sqlite, postgres or kind/block-name.")] = Draft.db,
     cron: Annotated[str, typer.Option(help="When to ingest.")] = Draft.cron,
     freq: Annotated[str, typer.Option(metavar="WIDTH", help="Aggregate rows to buckets: 10min, 1h, 1d.")] = "",
-    channel: Annotated[str, typer.Option(help="Where alerts go: file, console, email, slack or kind/block-name.")] = "",
+    channel: Annotated[str, typer.Option(help="Where alerts go: file, console, email, slack, teams... or kind/block-name.")] = "",
 ) -> None:
     """Make the files of a new batch in the metrics folder; nothing that exists is overwritten. Without a name you are asked.
 

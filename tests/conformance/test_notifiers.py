@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from http_channels import CASES, SECRET
+from http_receiver import HttpReceiver, run_http
 from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, write_certificate
 from message_samples import HOSTILE, make_hostile_message, make_message
 from pydantic import SecretStr
@@ -108,7 +111,24 @@ def open_slack(tmp_path: Path) -> Iterator[Case]:
         )
 
 
-OPEN = {"console": open_console, "email": open_email, "file": open_file, "slack": open_slack}
+@contextlib.contextmanager
+def open_http(name: str, _tmp_path: Path) -> Iterator[Case]:
+    case = CASES[name]
+    with run_http(case.good) as receiver:
+        yield Case(
+            case.build(receiver),
+            lambda: "\n".join(posted.text for posted in receiver.accepted),
+            case.build(HttpReceiver(case.good, port=find_free_port())),
+        )
+
+
+OPEN = {
+    "console": open_console,
+    "email": open_email,
+    "file": open_file,
+    "slack": open_slack,
+    **{name: functools.partial(open_http, name) for name in CASES},
+}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +175,7 @@ def test_a_channel_that_is_gone_is_worth_another_attempt(case: Case, message: Me
     with pytest.raises(RetryableDeliveryError) as caught:
         case.broken.send(message)
     shown = f"{caught.value!r} {case.broken!r}"
-    assert [secret for secret in (PASSWORD, TOKEN) if secret in shown] == []
+    assert [secret for secret in (PASSWORD, TOKEN, SECRET) if secret in shown] == []
 
 
 def test_a_channel_bounds_how_long_it_takes(case: Case) -> None:

@@ -11,7 +11,8 @@ import pytest
 from anomflow.alert_words import KINDS, AlertView
 from anomflow.batches import load_batches
 from anomflow.letters import Entry, Letter
-from blocks.notifiers import email, slack
+from blocks.notifiers.email import EmailNotifier
+from blocks.notifiers.slack import SlackNotifier
 
 PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -43,7 +44,7 @@ def test_a_template_may_use_what_the_page_says(row: str, cls: type) -> None:
 def test_the_page_names_the_variables_of_the_channels() -> None:
     named = read_row("`slack`") | read_row("`email`")
     assert {name.removeprefix("ANOMFLOW_SLACK").removeprefix("ANOMFLOW_EMAIL") for name in named} >= {
-        f"_{name.upper()}" for name in (*slack.FIELDS, *email.FIELDS)
+        f"_{name.upper()}" for cls in (SlackNotifier, EmailNotifier) for name in cls.model_fields
     }
 
 

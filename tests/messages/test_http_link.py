@@ -24,6 +24,8 @@ NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
         (None, None),
         ("120", 120.0),
         (" 5 ", 5.0),
+        ("0.5", 0.5),
+        (".", None),
         ("Fri, 20 Nov 2026 10:01:00 GMT", 60.0),
         ("Fri, 20 Nov 2026 09:00:00 GMT", 0.0),
         ("Fri, 20 Nov 2026 10:01:00 -0000", 60.0),
@@ -41,6 +43,13 @@ def test_a_server_asks_to_wait_in_seconds_or_until_a_date(value: str | None, sec
 def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
     with pytest.raises(RefusedDeliveryError, match="Check the address"):
         HttpLink("slack", 5, ()).post(Request(url, b""))
+
+
+@pytest.mark.parametrize("token", ["s3cret-token\r\nX-Other: 1", "s3cret-token\n", "s3cret-t\u00f6ken"])
+def test_a_token_that_is_no_header_is_refused_and_not_quoted(token: str) -> None:
+    with pytest.raises(RefusedDeliveryError, match="characters that HTTP forbids") as caught:
+        HttpLink("slack", 5, (token,)).post(Request("http://127.0.0.1:1/", b"", {"Authorization": f"Bearer {token}"}))
+    assert "s3cret" not in f"{caught.value!r}"
 
 
 def test_a_file_of_authorities_that_is_not_there_is_refused() -> None:

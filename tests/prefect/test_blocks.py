@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from http_channels import CASES, SECRET
 from prefect.client.orchestration import get_client
 from prefect.filesystems import LocalFileSystem
 from prefect.settings import PREFECT_API_URL
@@ -22,6 +23,7 @@ from blocks.notifiers.loading import load_notifier
 from blocks.notifiers.slack import SlackNotifier
 from blocks.stores.local import LocalModelStore
 from blocks.warehouses.duckdb import DuckDBWarehouse
+from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
 from tests.world import at, series
 
@@ -35,7 +37,9 @@ def test_one_command_registers_every_type_of_block():
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
-    ours = {"anomflow-duckdb-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store", "console", "email", "file", "slack"}
+    ours = {"anomflow-duckdb-warehouse", "anomflow-postgres-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store"}
+    ours |= {"anomflow-webhook"}
+    ours |= {"console", "discord", "email", "file", "mattermost", "opsgenie", "pagerduty", "slack", "teams"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)
     assert {slug for slug in ours if not slugs[slug].description} == set()
@@ -52,11 +56,13 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
     saved = [
         DuckDBWarehouse(path=str(tmp_path / "w.duckdb"), lock_timeout_seconds=5),
         SQLiteWarehouse(path=str(tmp_path / "w.sqlite"), lock_timeout_seconds=5),
+        PostgresWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
         LocalModelStore(folder=str(tmp_path / "models")),
         FileNotifier(folder=str(tmp_path / "messages")),
         ConsoleNotifier(),
         EmailNotifier(host="127.0.0.1", username="u", password="s3cret-word", sender="a@example.org", recipients="b@example.org, c@d.org"),
         SlackNotifier(token="xoxb-s3cret-word", channel="#alerts"),
+        *(case.cls(**case.build_settings("https://example.org")) for case in CASES.values()),
     ]
     assert {type(block).__name__ for block in saved} == set(blocks.find_blocks())
     for block in saved:
@@ -64,6 +70,7 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         loaded = type(block).load("kept")
         assert loaded.model_dump() == block.model_dump()
         assert "s3cret-word" not in repr(loaded)
+        assert SECRET not in repr(loaded)
     assert EmailNotifier.load("kept").password.get_secret_value() == "s3cret-word"
     assert SlackNotifier.load("kept").token.get_secret_value() == "xoxb-s3cret-word"
     assert load_notifier("file/kept", tmp_path, {}).folder == str(tmp_path / "messages")
