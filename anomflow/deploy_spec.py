@@ -147,6 +147,8 @@ class DeployFile(_Part):
     )
     tags: Names = Field((), description="Tags of all deployments, besides those that Anomflow gives.")
     watch: Watch = Field(Watch(), description="What the server does about runs that fail or get stuck.")
-    requests_per_minute: int = Field(500, ge=10, le=100_000, description="Requests to the Prefect API in any minute that `anomflow apply` makes at most.")
+    requests_per_minute: int = Field(
+        500, ge=10, le=100_000, description="Requests to the Prefect API in any minute that `anomflow apply` makes at most."
+    )
     pools: dict[Name, PoolSpec] = Field({"local": PoolSpec(type="process")}, description="Work pools by name.")
     jobs: dict[DeployJob, RunsOn] = Field({}, description="Where and with how much each job runs.")

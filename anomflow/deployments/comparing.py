@@ -12,7 +12,7 @@ from anomflow.deployments.found import Applied, Found, FoundAutomation, FoundDep
 from anomflow.deployments.wanted import FIELDS, HIDDEN, Wanted, fingerprint
 from anomflow.wording import cut_text
 
-Kind = Literal["pool", "block type", "deployment", "automation"]
+Kind = Literal["pool", "block type", "channel", "deployment", "automation"]
 Action = Literal["create", "update", "remove"]
 _SHOWN: Final = 80  # characters of a value
 
@@ -65,7 +65,8 @@ class Comparison:
 
 def compare(wish: Wish, found: Found) -> Comparison:
     """Compare the files with a server; what is removed comes last, and only where it is the project's."""
-    steps = (*_compare_pools(wish, found), *_compare_blocks(found), *_compare_deployments(wish, found), *_compare_automations(wish, found))
+    around = (*_compare_pools(wish, found), *_compare_blocks(found), *(Step("channel", "update", name) for name in found.stale_channels))
+    steps = (*around, *_compare_deployments(wish, found), *_compare_automations(wish, found))
     paused = tuple(key for key, there in found.deployments.items() if key in wish.deployments and _is_held(there, wish))
     held = tuple(name for name, there in found.automations.items() if name in wish.automations and is_held(there, wish.automations[name]))
     ordered = sorted(steps, key=lambda step: step.action == "remove")

@@ -58,3 +58,4 @@ class Found:
     automations: Mapping[str, FoundAutomation] = field(default_factory=dict)
     pools: Mapping[str, str] = field(default_factory=dict)
     missing_blocks: tuple[str, ...] = ()
+    stale_channels: tuple[str, ...] = ()
