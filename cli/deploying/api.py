@@ -25,7 +25,7 @@ from anomflow.errors import AnomflowError
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 4  # a server on SQLite writes one at a time, and lets some of many wait for long
 PAGE: Final = 200
 _HELP: Final = {
     401: "the API key is wrong or expired; make a new one and run: prefect cloud login (or set PREFECT_API_KEY)",
