@@ -57,7 +57,9 @@ def write_project(folder: Path, batches: int) -> None:
 
 def run(folder: Path, environ: dict[str, str], *command: str) -> tuple[float, str]:
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-W", "ignore", "-m", *command], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", *command], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return time.perf_counter() - start, done.stdout
 

@@ -91,22 +91,11 @@ def fill(value: Any, environ: Mapping[str, str]) -> Any:
     >>> fill({"image": "acme:{{ $TAG }}"}, {"TAG": "7"})
     {'image': 'acme:7'}
     """
-    missing = sorted({name for name in _find_names(value) if name not in environ})
+    missing = sorted({name for text in _find_texts(value) for name in find_variable(text)[0] if name not in environ})
     if missing:
         text = "is not set in the environment, and deploy.yaml or a batch names it ({{ $NAME }}); set it"
         raise SettingsError([Problem("environment", None, f"{name} {text}", name) for name in missing])
     return _fill(value, environ)
-
-
-def _find_names(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from find_variable(value)[0]
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _find_names(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _find_names(inner)
 
 
 def _fill(value: Any, environ: Mapping[str, str]) -> Any:
@@ -120,3 +109,23 @@ def _fill(value: Any, environ: Mapping[str, str]) -> Any:
 def fingerprint(value: Any) -> str:
     """Return a short mark of a JSON value, by which a later change of it is seen."""
     return sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def scrub(text: str, wanted: Wanted) -> str:
+    """Return a text without the values of hidden fields that it may quote: job variables and pull steps.
+
+    >>> scrub("'s3cret' is wrong", Wanted("score/a", {"job_variables": {"env": {"KEY": "s3cret"}}, "pull_steps": []}))
+    "'***' is wrong"
+    """
+    values = {value for name in ("job_variables", "pull_steps") for value in _find_texts(wanted.fields[name]) if value}
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
+
+
+def _find_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _find_texts(inner)

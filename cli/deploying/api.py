@@ -7,7 +7,6 @@ Prefect's own client knows the address, the key and what a server wants besides.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -96,7 +95,8 @@ def _read_detail(answer: httpx.Response) -> str:
     detail = document.get("exception_detail") or document.get("detail") if isinstance(document, dict) else None
     if isinstance(detail, list):
         return "; ".join(f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg')}" for item in detail if isinstance(item, dict))
-    return detail if isinstance(detail, str) else json.dumps(detail)
+    # What follows quotes the value.
+    return str(detail).partition(" Failure reason")[0] if detail else "no reason given"
 
 
 @asynccontextmanager

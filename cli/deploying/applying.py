@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from anomflow.deployments.automations import BLOCK_REF, DEPLOYMENT_REF
 from anomflow.deployments.comparing import Comparison, Kind, Step, Wish, is_held
+from anomflow.deployments.wanted import scrub
 from cli.deploying.api import ApiError
 from cli.deploying.block_types import register
 from cli.deploying.channels import save_channel
@@ -99,7 +100,11 @@ class Applier:
             # Of `prefect deploy`: triggers that ours would double.
             await self._api.ask("DELETE", f"/automations/owned-by/prefect.deployment.{there.id}")
         flow_id = self._flows[step.name.partition("/")[0]]
-        made = await self._api.ask("POST", "/deployments/", build_deployment(self._wish.deployments[step.name], there, flow_id))
+        wanted = self._wish.deployments[step.name]
+        try:
+            made = await self._api.ask("POST", "/deployments/", build_deployment(wanted, there, flow_id))
+        except ApiError as error:
+            raise ApiError(scrub(str(error), wanted)) from None
         self._ids[f"{DEPLOYMENT_REF}{step.name}"] = made["id"]
 
     async def _make_automation(self, step: Step) -> None:

@@ -64,7 +64,9 @@ async def _switch_deployment(api: Api, there: FoundDeployment, wanted: Deploymen
         # A pause of the whole deployment needs none of its schedules; one that was made in Prefect's UI is a schedule's.
         if is_meant and (is_shared or not target.paused):
             path = f"/deployments/{there.id}/schedules/{there.schedule_ids[schedule.slug]}"
-            await api.ask("PATCH", path, {"active": not target.paused})
+            # Prefect empties the parameters of a schedule that is changed without them.
+            parameters = there.fields["schedules"][schedule.slug]["parameters"]
+            await api.ask("PATCH", path, {"active": not target.paused, "parameters": parameters})
 
 
 async def _switch_triggers(api: Api, server: Server, automations: Sequence[Automation], target: Target) -> None:
