@@ -89,10 +89,10 @@ class Applier:
         await create_pool(self._api, step.name, self._wish.pools[step.name])
 
     async def _make_block_type(self, step: Step) -> None:
-        await register(step.name)
+        await register(self._api, step.name)
 
     async def _make_channel(self, step: Step) -> None:
-        self._ids[f"{BLOCK_REF}{step.name}"] = await save_channel(self._server.channels[step.name])
+        self._ids[f"{BLOCK_REF}{step.name}"] = await save_channel(self._api, self._server.channels[step.name])
 
     async def _make_deployment(self, step: Step) -> None:
         there = self._server.found.deployments.get(step.name)

@@ -20,6 +20,7 @@ def _find_kinds() -> dict[str, Any]:
     return {str(kind.get_block_type_slug()): kind for kind in find_blocks().values()}
 
 
-async def register(slug: str) -> None:
+async def register(api: Api, slug: str) -> None:
     """Register a block type by its slug, or what has changed of it."""
-    await _find_kinds()[slug].register_type_and_schema()
+    async with api.lend() as client:
+        await _find_kinds()[slug].aregister_type_and_schema(client=client)

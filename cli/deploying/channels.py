@@ -77,9 +77,10 @@ def _complain(method: str, reason: str) -> SettingsError:
     return SettingsError([Problem("deploy.yaml", None, text, "watch.failure_methods")])
 
 
-async def save_channel(channel: Channel) -> str:
+async def save_channel(api: Api, channel: Channel) -> str:
     """Save what a channel shall hold as a block of the server, and return its id."""
     from prefect.blocks.notifications import SlackWebhook  # noqa: PLC0415 - takes a second
     from pydantic import SecretStr  # noqa: PLC0415 - as above
 
-    return str(await SlackWebhook(url=SecretStr(str(channel.url))).asave(channel.name, overwrite=True))
+    async with api.lend() as client:
+        return str(await SlackWebhook(url=SecretStr(str(channel.url))).asave(channel.name, overwrite=True, client=client))

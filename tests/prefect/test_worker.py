@@ -317,7 +317,7 @@ def test_a_run_that_is_killed_is_told_by_the_server(office, scene, monkeypatch):
     monkeypatch.chdir(folder)
     pool = f"pools: {{local: {{type: process, directory: {ROOT}}}}}"
     (folder / "deploy.yaml").write_text(f"project: night\nwatch: {{failure_methods: [custom-webhook/ops]}}\n{pool}\n")
-    off = "\ndisable_batch: true\n"  # no run but ours
+    off = "".join(f"\n{job}_default_schedule_status: STOPPED" for job in ("ingest", "train", "score", "change", "alert", "plot"))
     batch = folder / "metrics" / "shop" / "shop.yaml"
     batch.write_text(batch.read_text() + off)
     with receive_notices() as (url, notices):
