@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -154,6 +153,12 @@ def test_what_belongs_to_others_stands_in_the_way(project):
 HOOK = "https://hooks.slack.com/services/T0001/B0001/h00kKey0123"
 
 
+def read_hook() -> str:
+    path = "/block_types/slug/slack-webhook/block_documents/name/anomflow-trial-ops?include_secrets=true"
+    with get_client(sync_client=True) as client:
+        return str(client.request("GET", path).json()["data"]["url"])  # type: ignore[arg-type]
+
+
 def test_the_server_gets_the_channels_by_which_it_tells_of_failures(project):
     Path("deploy.yaml").write_text(DEPLOY + "watch: {failure_methods: [slack/ops], heartbeat_timeout: null}\n")
     wrong = call("plan", code=2)["problems"][0]["message"]
@@ -161,14 +166,15 @@ def test_the_server_gets_the_channels_by_which_it_tells_of_failures(project):
     SlackNotifier(webhook_url=HOOK).save("ops", overwrite=True)  # type: ignore[arg-type]
     call("apply", "--yes")
     assert call("plan", "--check")["steps"] == []
-    saved = SlackWebhook.load("anomflow-trial-ops")
-    assert saved.url.get_secret_value() == HOOK
+    assert read_hook() == HOOK
     with get_client(sync_client=True) as client:
         automations = client.request("POST", "/automations/filter", json={}).json()  # type: ignore[arg-type]
     sends = {item["name"] for item in automations for action in item["actions"] if action["type"] == "send-notification"}
     assert sends == {f"anomflow trial: {name}" for name in ("run failed", "late", "pending")}
     SlackNotifier(webhook_url=HOOK + "4").save("ops", overwrite=True)  # type: ignore[arg-type]
     assert [step["kind"] for step in call("plan", "--check", code=3)["steps"]] == ["channel"]
+    call("apply", "--yes")
+    assert read_hook() == HOOK + "4"
 
 
 class Grumpy(BaseHTTPRequestHandler):
