@@ -37,13 +37,16 @@ def apply(
 
     Example: anomflow apply --yes
     """
-    from cli.commands.sync import SOURCE  # noqa: PLC0415 - `--help` need not wait for it
+    from anomflow.deployments.pace import Pace  # noqa: PLC0415 - `--help` need not wait for it
+    from cli.commands.sync import SOURCE  # noqa: PLC0415 - as above
     from cli.deploying.session import build_wish, carry_out, draw  # noqa: PLC0415 - as above
     from cli.deployments import load_deployments  # noqa: PLC0415 - as above
 
     output: Output = ctx.obj
+    if output.as_json and not yes:
+        raise typer.BadParameter("--json needs --yes: there is nobody to ask", param_hint="--json")
     spec, deployments, warnings = load_deployments(output.metrics, SOURCE)
-    pace = rate or spec.spec.requests_per_minute
+    pace = Pace(rate or spec.spec.requests_per_minute)
     drawn = asyncio.run(draw(spec, build_wish(spec, deployments, only), pace))
     if not output.as_json:
         output.print_problems(warnings)

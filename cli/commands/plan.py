@@ -31,6 +31,7 @@ def plan(
     """
     from anomflow.deployments.counting import estimate_load  # noqa: PLC0415 - `--help` need not wait for it
     from anomflow.deployments.limits import find_limits  # noqa: PLC0415 - as above
+    from anomflow.deployments.pace import Pace  # noqa: PLC0415 - as above
     from cli.commands.sync import SOURCE  # noqa: PLC0415 - as above
     from cli.deploying.session import build_wish, draw  # noqa: PLC0415 - as above
     from cli.deployments import load_deployments  # noqa: PLC0415 - as above
@@ -39,7 +40,7 @@ def plan(
     output: Output = ctx.obj
     spec, deployments, warnings = load_deployments(output.metrics, SOURCE)
     rate = spec.spec.requests_per_minute
-    drawn = asyncio.run(draw(spec, build_wish(spec, deployments, only), rate))
+    drawn = asyncio.run(draw(spec, build_wish(spec, deployments, only), Pace(rate)))
     sums = Sums(estimate_load(deployments), find_limits(deployments, rate))
     if output.as_json:
         output.print_json(describe_plan(drawn.comparison, sums, warnings))

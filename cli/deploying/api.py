@@ -45,8 +45,8 @@ class ServerError(AnomflowError):
 class Api:
     """A server's API; ``requests`` counts what was asked."""
 
-    def __init__(self, client: PrefectClient, rate: int, url: str) -> None:
-        self._client, self._pace, self._url = client, Pace(rate), url
+    def __init__(self, client: PrefectClient, pace: Pace, url: str) -> None:
+        self._client, self._pace, self._url = client, pace, url
         # A server on this machine writes to SQLite as a rule, where writers at once wait for one another: twice as long for four.
         self._places = asyncio.Semaphore(1 if urlsplit(url).hostname in _HERE else CONNECTIONS)
         self.requests = 0
@@ -110,7 +110,7 @@ def _read_detail(answer: httpx.Response) -> str:
 
 
 @asynccontextmanager
-async def open_api(rate: int) -> AsyncIterator[Api]:
+async def open_api(pace: Pace) -> AsyncIterator[Api]:
     """Open the configured server's API; raises ServerError where none is configured or none answers there."""
     url = PREFECT_API_URL.value()
     if not url:
@@ -119,7 +119,7 @@ async def open_api(rate: int) -> AsyncIterator[Api]:
     shown = _strip(url)
     try:
         async with get_client() as client:
-            api = Api(client, rate, shown)
+            api = Api(client, pace, shown)
             if await api.ask("POST", "/flows/count", {}, absent_ok=True) is None:
                 raise ServerError(f"there is no Prefect API at {shown}; PREFECT_API_URL ends with /api, or is that of a workspace")
             yield api

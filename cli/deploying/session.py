@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomflow.deployments.automations import build_automations
 from anomflow.deployments.comparing import Comparison, Wish, compare
+from anomflow.deployments.pace import Pace
 from anomflow.deployments.wanted import Surroundings, build_wanted
 from anomflow.errors import AnomflowError
 from cli.deploying.api import open_api
@@ -56,18 +57,18 @@ def _read_schema(job: str) -> Mapping[str, Any]:
     return found
 
 
-async def draw(plan: DeployPlan, wish: Wish, rate: int) -> Drawn:
+async def draw(plan: DeployPlan, wish: Wish, pace: Pace) -> Drawn:
     """Compare the files with the configured server; raises what stands in the way."""
-    async with open_api(rate) as api:
+    async with open_api(pace) as api:
         server = await read_server(api, plan.spec)
         comparison = compare(wish, server.found)
         return Drawn(wish, server, comparison, api.requests)
 
 
-async def carry_out(drawn: Drawn, rate: int) -> tuple[Outcome, int]:
+async def carry_out(drawn: Drawn, pace: Pace) -> tuple[Outcome, int]:
     """Carry out what was drawn, and return what came of it with the number of requests; raises AnomflowError for conflicts."""
     if drawn.comparison.conflicts:
         raise AnomflowError("; ".join(drawn.comparison.conflicts) + ". Nothing was changed.")
-    async with open_api(rate) as api:
+    async with open_api(pace) as api:
         outcome = await Applier(api, drawn.wish, drawn.server).apply(drawn.comparison)
         return outcome, api.requests

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from anomflow.deployments.automations import Automation, build_automations
 from anomflow.deployments.building import slugify
+from anomflow.deployments.pace import Pace
 from anomflow.errors import AnomflowError
 from cli.deploying.api import open_api
 from cli.deploying.reading import Server, read_server
@@ -42,7 +43,7 @@ class Target:
 async def switch(plan: DeployPlan, deployments: Sequence[Deployment], target: Target) -> list[str]:
     """Pause or resume, and return the deployments; raises AnomflowError where the server has none of them."""
     wanted = {item.key: item for item in deployments if target.selects(item)}
-    async with open_api(plan.spec.requests_per_minute) as api:
+    async with open_api(Pace(plan.spec.requests_per_minute)) as api:
         server = await read_server(api, plan.spec)
         there = [server.found.deployments[key] for key in wanted if key in server.found.deployments]
         there = [item for item in there if item.belongs_to(plan.spec.project)]
