@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -110,6 +111,23 @@ class PoolSpec(_Part):
     job_variables: dict[str, Any] = Field({}, description="Further job variables of the pool's type.")
 
 
+class Watch(_Part):
+    """What the Prefect server itself does about runs that end badly, or do not end; `anomflow apply` makes automations of it."""
+
+    failure_methods: Names = Field(
+        (),
+        description="Blocks by which the server tells of failed, crashed and stuck runs: Prefect's own for notices"
+        " (`slack-webhook/ops`, `custom-webhook/ops`), or `slack/NAME` where that has a webhook.",
+    )
+    late_after: PositiveDuration | None = Field(timedelta(minutes=15), description="Tell of a run that is late by more; `null`: never.")
+    pending_after: PositiveDuration | None = Field(
+        timedelta(minutes=15), description="Tell of a run whose infrastructure takes longer to start; `null`: never."
+    )
+    heartbeat_timeout: PositiveDuration | None = Field(
+        timedelta(minutes=9), description="A run that shows no sign of life for longer has crashed; `null`: nobody looks."
+    )
+
+
 class DeployFile(_Part):
     """What `deploy.yaml` says."""
 
@@ -128,5 +146,9 @@ class DeployFile(_Part):
         None, pattern=r"^https?://\S+$", description="Address of the project's files, which descriptions link (`https://.../blob/main`)."
     )
     tags: Names = Field((), description="Tags of all deployments, besides those that Anomflow gives.")
+    watch: Watch = Field(Watch(), description="What the server does about runs that fail or get stuck.")
+    requests_per_minute: int = Field(
+        500, ge=10, le=100_000, description="Requests to the Prefect API in any minute that `anomflow apply` makes at most."
+    )
     pools: dict[Name, PoolSpec] = Field({"local": PoolSpec(type="process")}, description="Work pools by name.")
     jobs: dict[DeployJob, RunsOn] = Field({}, description="Where and with how much each job runs.")

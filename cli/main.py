@@ -1,6 +1,6 @@
 """The entry of the `anomflow` command: global options, discovery of the commands, errors as lines.
 
-Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings, 3 something needs attention (`status`, `doctor`).
+Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings, 3 something needs attention (`status`, `doctor`, `plan --check`).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def build_app() -> typer.Typer:
         add_completion=True,
         rich_markup_mode=None,
         epilog="--metrics and --json may stand anywhere. Exit codes: 0 fine, 1 something failed, 2 wrong usage or wrong settings,"
-        " 3 something needs attention (status, doctor).",
+        " 3 something needs attention (status, doctor, plan --check).",
     )
     app.callback()(_set_globals)
     for module in sorted(found.name for found in pkgutil.iter_modules(commands.__path__)):

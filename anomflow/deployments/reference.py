@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
-from anomflow.deploy_spec import BatchDeploy, DeployFile, GitClone, PoolSpec, RunsOn, inline_schema
+from anomflow.deploy_spec import BatchDeploy, DeployFile, GitClone, PoolSpec, RunsOn, Watch, inline_schema
 from anomflow.deployments.placement import DEFAULTS
 from anomflow.setting_types import format_duration
 
@@ -23,6 +24,7 @@ the file the defaults hold. A key that does not exist, or a value that is not al
 """
 _PARTS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("The file", DeployFile),
+    ("Its `watch`", Watch),
     ("A pool (`pools.NAME`)", PoolSpec),
     ("Its `git_clone`", GitClone),
     ("A job (`jobs.JOB`, here and in a batch's `deploy`)", RunsOn),
@@ -55,6 +57,8 @@ def _describe(name: str, model: type[BaseModel]) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if isinstance(field.default, timedelta):
+        return f"`{format_duration(field.default)}`"
     return "none" if field.default is None else f"`{json.dumps(_plain(field.default), ensure_ascii=False)}`"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _VARIABLE: Final = re.compile(r"\{\{\s*\$([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _MARKS: Final = ("{{", "}}", "{%", "%}")
@@ -16,6 +19,15 @@ def find_variable(text: str) -> tuple[tuple[str, ...], str]:
     (('NAME',), 'registry/:1')
     """
     return tuple(_VARIABLE.findall(text)), _VARIABLE.sub("", text)
+
+
+def fill_text(text: str, environ: Mapping[str, str]) -> str:
+    """Fill the variables of a text; each of them is set.
+
+    >>> fill_text("registry/{{ $NAME }}:1", {"NAME": "shop"})
+    'registry/shop:1'
+    """
+    return _VARIABLE.sub(lambda match: environ[match[1]], text)
 
 
 def find_template(text: str) -> str | None:

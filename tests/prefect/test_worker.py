@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +26,16 @@ import psutil
 import pytest
 from aiosmtpd.controller import Controller
 from mail_receiver import find_free_port
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from typer.testing import CliRunner
 
 from blocks.notifiers.email import EmailNotifier
+from cli.main import build_app
 from tests.world import Clock, World, at, series
 
 pytestmark = [
@@ -278,3 +284,55 @@ def test_the_next_run_finishes_what_a_killed_one_began(office, scene, request, m
     assert len(scene.first.mails) == 1 + (mails[0] and not mails[1])
     assert len(scene.second.mails) == 1 + mails[1]
     assert len({*scene.first.ids, *scene.second.ids}) == 1
+
+
+@contextmanager
+def receive_notices() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
+    """Take what the server posts."""
+    notices: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            notices.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/", notices
+        finally:
+            server.shutdown()
+            thread.join(30)
+
+
+@pytest.mark.parametrize("scene", ["ingest"], indirect=True)
+def test_a_run_that_is_killed_is_told_by_the_server(office, scene, monkeypatch):
+    """What `anomflow apply` made: a deployment of a batch, and the automation that posts to a block of Prefect."""
+    folder = scene.world.folder
+    monkeypatch.chdir(folder)
+    pool = f"pools: {{local: {{type: process, directory: {ROOT}}}}}"
+    (folder / "deploy.yaml").write_text(f"project: night\nwatch: {{failure_methods: [custom-webhook/ops]}}\n{pool}\n")
+    off = "".join(f"\n{job}_default_schedule_status: STOPPED" for job in ("ingest", "train", "score", "change", "alert", "plot"))
+    batch = folder / "metrics" / "shop" / "shop.yaml"
+    batch.write_text(batch.read_text() + off)
+    with receive_notices() as (url, notices):
+        text = {"subject": "{{subject}}", "body": "{{body}}"}
+        CustomWebhookNotificationBlock(name="ops", url=url, json_data=text).save("ops")
+        done = CliRunner().invoke(build_app(), ["apply", "--yes"])
+        assert done.exit_code == 0, done.output
+        with get_client(sync_client=True) as client:
+            client.create_flow_run_from_deployment(
+                client.read_deployment_by_name("ingest/shop").id,
+                parameters={"metrics": str(folder / "metrics")},
+                job_variables={"env": {"ANOMFLOW_HOME": str(folder / "home")}},
+            )
+        assert scene.gates["ingest"].reached.wait(120)
+        office.kill_runs()
+        notice = notices.get(timeout=120)
+    assert notice["subject"] == "night: A run failed"
+    assert "ingest/shop: ingest shop is Crashed." in notice["body"]

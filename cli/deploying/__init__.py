@@ -1,0 +1,1 @@
+"""Carry deployments out through the API of a Prefect server."""
