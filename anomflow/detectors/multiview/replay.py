@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numba import njit
 
+from anomflow.detectors.kernel_cache import build_kernel
 from anomflow.detectors.multiview.calibrator import judge_score, remembered, rounded, upper_quantile
 from anomflow.detectors.multiview.forecast import forecast, learn
 from anomflow.detectors.multiview.lasting import STATE_COUNT, held, look_for_state, takes_part
@@ -201,7 +202,7 @@ def advance_within(rows: Rows, span: tuple[int, int, bool], heads: Any, memory: 
 def _build_replay(stamp: int) -> Any:
     # Numba finds a cached kernel by the file of that kernel alone, so it would run stale code after a change of the
     # files that it calls. A closure's values belong to the key: the stamp of all files makes each version another one.
-    @njit(cache=True, nogil=True)
+    @build_kernel
     def replay(rows: Rows, heads: Any, memory: NDArray[np.float32], out: Output) -> None:
         """Advance a state over the new rows."""
         head = heads[0]
