@@ -9,3 +9,6 @@ from hypothesis import settings
 # A run of CI is repeatable; at home every run tries new examples.
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# What needs a service is collected where tests/services/run.py has started one.
+collect_ignore = [] if os.environ.get("ANOMFLOW_TEST_SERVICE") else ["services"]
