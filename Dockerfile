@@ -43,6 +43,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CPU_NAME=generic \
+    ANOMFLOW_KERNELS=/opt/app \
     ANOMFLOW_HOME=/var/lib/anomflow \
     PREFECT_HOME=/tmp/prefect
 WORKDIR /opt/app

