@@ -115,7 +115,8 @@ def find_figures(costs: dict[str, list[Cost]]) -> list[Figure]:
 
 def find_imports(environ: dict[str, str]) -> Iterator[str]:
     """Yield the slowest imports of the score flow that an empty flow does not have, slowest last."""
-    program = "import prefect, prefect.flow_engine, prefect.runner; print('-- ours', file=__import__('sys').stderr, flush=True); import flows.score"
+    mark = "print('-- ours', file=__import__('sys').stderr, flush=True)"
+    program = f"import prefect, prefect.flow_engine, prefect.runner; {mark}; import flows.score"
     command = [sys.executable, "-X", "importtime", "-c", program]
     done = subprocess.run(command, cwd=ROOT, env={**environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
     lines = done.stderr.split("-- ours")[1].splitlines()

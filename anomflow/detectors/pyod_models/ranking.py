@@ -16,8 +16,8 @@ from anomflow.detectors.kernel_cache import build_kernel
 from anomflow.detectors.multiview.calibrator import judge_score, rounded
 from anomflow.detectors.multiview.lasting import held
 from anomflow.detectors.multiview.layout import MEMORY, SMALL
-from anomflow.detectors.multiview.replay import STAMP as MULTIVIEW_STAMP
 from anomflow.detectors.multiview.replay import count_run, damped
+from anomflow.detectors.multiview.stamp import STAMP as MULTIVIEW_STAMP
 from anomflow.detectors.pyod_models.layout import CALIBRATOR, EVERY, HEAD, Calibrators, Judging, Rows, Verdict, count_calibrators
 
 if TYPE_CHECKING:
