@@ -15,14 +15,15 @@ from numba.core.caching import InTreeCacheLocator
 # The checkout of an image, whose kernels serve the same files in a clone of the repository.
 KERNELS_VARIABLE: Final = "ANOMFLOW_KERNELS"
 _ROOT: Final = Path(__file__).parents[2]
+_CONFIG: Final[Any] = config
 
 
 class CompiledCacheLocator(InTreeCacheLocator):
     """The folder that holds kernels of a file, writable or not: beside the file, else beside the same file of the image."""
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        super().__init__(py_func, py_file)
-        self._cache_path = next((str(folder) for folder in _find_folders(Path(py_file))), None)
+        super().__init__(py_func, py_file)  # type: ignore[no-untyped-call] # numba has no types
+        self._cache_path: Any = next((str(folder) for folder in _find_folders(Path(py_file))), None)
 
     def ensure_cache_path(self) -> None:
         """Raise FileNotFoundError where there are no kernels of the file; numba then looks elsewhere."""
@@ -53,12 +54,12 @@ _LOCATORS: Final = (
 
 def build_kernel(function: Callable[..., None]) -> Any:
     """Return the function as a kernel that is compiled when it is called first, and kept where that is possible."""
-    given = config.CACHE_LOCATOR_CLASSES
-    config.CACHE_LOCATOR_CLASSES = given or ",".join(_LOCATORS)
+    given = _CONFIG.CACHE_LOCATOR_CLASSES
+    _CONFIG.CACHE_LOCATOR_CLASSES = given or ",".join(_LOCATORS)
     try:
         kernel = njit(function, cache=True, nogil=True)
     finally:
-        config.CACHE_LOCATOR_CLASSES = given
+        _CONFIG.CACHE_LOCATOR_CLASSES = given
     cache = kernel._cache  # noqa: SLF001 - numba has no other place for it
     save = cache.save_overload
 

@@ -78,11 +78,16 @@ class Image:
         return VARIABLE.sub(lambda found: known.get(found[1] or found[2], ""), text)
 
     def find_environment(self) -> dict[str, str]:
-        """Return the image's environment, its paths put into the root, over the base image's."""
+        """Return the image's environment, its paths put into the root, over that which leads to the package index."""
         base = {name: value for name, value in os.environ.items() if not name.startswith(NEVER)}
-        base["PATH"] = f"{self.work / 'base'}{os.pathsep}/usr/bin{os.pathsep}/bin"
-        given = {name: self.place(value).replace("$PATH", base["PATH"]) for name, value in self.environment.items()}
-        return base | given
+        return base | self.run_environment
+
+    @property
+    def run_environment(self) -> dict[str, str]:
+        """The environment that a container of the image has by itself."""
+        path = f"{self.work / 'base'}{os.pathsep}/usr/bin{os.pathsep}/bin"
+        given = {name: self.place(value).replace("$PATH", path) for name, value in self.environment.items()}
+        return {"PATH": path, **given}
 
     def take(self, step: Step) -> None:
         known = {"FROM": self.begin, "ARG": self.ask, "ENV": self.name, "RUN": self.run, "COPY": self.copy, "WORKDIR": self.enter}
