@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
+# All extras of users but torch, which comes by pip only.
+IMAGE_EXTRAS := aws azure clickhouse dask gcp llm mlflow postgres slack snowflake turso web
 KERNELS := $(wildcard anomflow/detectors/*.py anomflow/detectors/*/*.py)
 
 # The installed bytecode is what makes a command start fast: compile it even where the environment says not to.
@@ -72,6 +74,8 @@ fix: install  ## repair what ruff can repair, format, write generated files
 lock: install  ## pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra demo --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml $(IMAGE_EXTRAS:%=--extra %) --constraints requirements.lock --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.image.lock
 
 mutants: install  ## sabotage each law and see its test fail
 	$(BIN)/python tests/mutants.py

@@ -78,7 +78,9 @@ def build_pull(pool: PoolSpec | None) -> tuple[Mapping[str, Any], ...] | None:
         step = pool.git_clone.model_dump(include={"repository", "branch"}, exclude_none=True)
         if pool.git_clone.access_token_block:
             step["access_token"] = f"{{{{ prefect.blocks.secret.{pool.git_clone.access_token_block} }}}}"
-        return ({f"{_STEPS}.git_clone": step},)
+        clone = {f"{_STEPS}.git_clone": step}
+        # The image's own folder belongs to root, and a run does not.
+        return ({f"{_STEPS}.set_working_directory": {"directory": "/tmp"}}, clone) if is_container(pool) else (clone,)  # noqa: S108 - one container, one run
     if pool.directory is not None:
         return ({f"{_STEPS}.set_working_directory": {"directory": pool.directory}},)
     return () if is_container(pool) else None

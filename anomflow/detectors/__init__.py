@@ -26,7 +26,7 @@ class Choice:
 
 
 def _build_multiview(options: Mapping[str, Any]) -> Detector:
-    from anomflow.detectors.multiview import MultiView  # noqa: PLC0415 - numba takes a second to import
+    from anomflow.detectors.multiview import MultiView  # noqa: PLC0415 - only batches that use it need it
 
     return MultiView(options)
 

@@ -7,11 +7,12 @@ from typing import get_args
 
 import pytest
 
-from anomflow.deploy_spec import DEPLOY_JOBS
+from anomflow.deploy_spec import DEPLOY_JOBS, GitClone, PoolSpec
 from anomflow.deployments.building import LAYOUT_JOBS
 from anomflow.deployments.counting import count_runs, estimate_load
 from anomflow.deployments.deployment import Schedule
 from anomflow.deployments.placement import DEFAULTS
+from anomflow.deployments.variables import build_pull
 from anomflow.spec import JOBS, Job
 
 CLOUD = "db: bigquery/prod\nmodel_path: gcs-bucket/models\nalert_methods: slack\n"
@@ -149,6 +150,14 @@ jobs: {train: {work_pool: other, timeout: 10min}, score: {timeout: 11min}}
 )
 def test_a_run_finds_the_project(build_project, pool, pull):
     assert build_project({"shop": ""}, f"pools: {{local: {pool}}}\n")["score/shop"].pull == pull
+
+
+def test_a_container_clones_where_it_may_write():
+    pool = PoolSpec(type="ecs:push", image="anomflow", git_clone=GitClone(repository="https://x/y.git"))
+    assert build_pull(pool) == (
+        {"prefect.deployments.steps.set_working_directory": {"directory": "/tmp"}},
+        {"prefect.deployments.steps.git_clone": {"repository": "https://x/y.git"}},
+    )
 
 
 def test_every_flow_and_every_job_of_the_settings_can_be_deployed():

@@ -11,7 +11,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from aiosmtpd.controller import Controller
@@ -32,6 +30,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_server import serve_prefect, start
 from typer.testing import CliRunner
 
 from blocks.notifiers.email import EmailNotifier
@@ -125,30 +124,6 @@ def serve_gate(gate: Gate) -> Iterator[int]:
             thread.join(30)
 
 
-@contextmanager
-def start(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command of Prefect; it and what it started are ended by their ids."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", *command], env=environment, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            yield process
-        finally:
-            family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-            for member in reversed(family):
-                member.terminate()
-            for member in psutil.wait_procs(family[:-1], timeout=20)[1]:
-                member.kill()
-            process.wait(30)
-
-
-def wait_for_health(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    transport = httpx.HTTPTransport(retries=8)  # waits 0.5 s, 1 s, 2 s and so on for a port to open
-    with httpx.Client(transport=transport, timeout=60) as client:
-        assert client.get(f"{url}/health").is_success, (server.poll(), log.read_text())
-
-
 @dataclass
 class Office:
     """A server, its worker and the deployment of `pipeline`."""
@@ -192,22 +167,9 @@ def deploy() -> Any:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("office")
-    port = find_free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ANOMFLOW_"))}
-    environment = {
-        **inherited,
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": url,
-        "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
-    serving = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    working = ["worker", "start", "--pool", "local", "--type", "process", "--name", "worker"]
-    with start(serving, environment, folder / "server.log") as server:
-        wait_for_health(url, server, folder / "server.log")
-        with temporary_settings({PREFECT_API_URL: url}):
+    with serve_prefect(folder) as environment:
+        working = ["worker", "start", "--pool", "local", "--type", "process", "--name", "worker"]
+        with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
             deployment = deploy()
             with start(working, environment, folder / "worker.log") as worker:
                 yield Office(worker, deployment)

@@ -14,7 +14,7 @@ import numpy as np
 
 from anomflow.detectors.multiview.calendar import Calendar, Moved, move_rows
 from anomflow.detectors.multiview.layout import CALIBRATORS, DAY, HEAD, MEMORY, RECENT, RING, STAGES, VIEWS, Output, Rows
-from anomflow.detectors.multiview.replay import STAMP, replay
+from anomflow.detectors.multiview.stamp import STAMP
 from anomflow.detectors.multiview.words import explain_surprises
 from anomflow.detectors.states import Floats, Replay, State, checksum
 
@@ -75,6 +75,8 @@ class MultiView:
 
     def advance(self, state: State | None, seconds: Floats, values: Floats) -> tuple[Replay, State]:
         """Judge the rows that follow a state, or the first rows of a metric."""
+        from anomflow.detectors.multiview.replay import replay  # noqa: PLC0415 - numba takes a second to import
+
         if state is None:
             if len(seconds) == 0:
                 raise ValueError("a metric without rows has no state; give at least one row")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
 
+from anomflow.detectors.kernel_cache import build_kernel
 from anomflow.detectors.multiview.calibrator import judge_score, remembered, rounded, upper_quantile
 from anomflow.detectors.multiview.forecast import forecast, learn
 from anomflow.detectors.multiview.lasting import STATE_COUNT, held, look_for_state, takes_part
@@ -32,12 +31,12 @@ from anomflow.detectors.multiview.layout import (
 from anomflow.detectors.multiview.peaks import count_peak, peak_factor
 from anomflow.detectors.multiview.seasons import look_at_season
 from anomflow.detectors.multiview.stages import build_sizes, build_work, next_stage, open_stage
+from anomflow.detectors.multiview.stamp import STAMP
 from anomflow.detectors.multiview.views import look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KERNELS: Final = ("calibrator", "courses", "forecast", "lasting", "layout", "nearest", "peaks", "replay", "seasons", "stages", "views")
 VIEW_COUNT: Final = len(WEIGHTS)
 ONE_SIDE: Final = 0.301  # log10 of 2: the better of two sides
 START_UP: Final = 5.0
@@ -219,7 +218,7 @@ def advance_within(rows: Rows, span: tuple[int, int, bool], heads: Any, memory: 
 def _build_replay(stamp: int) -> Any:
     # Numba finds a cached kernel by the file of that kernel alone, so it would run stale code after a change of the
     # files that it calls. A closure's values belong to the key: the stamp of all files makes each version another one.
-    @njit(cache=True, nogil=True)
+    @build_kernel
     def replay(rows: Rows, heads: Any, memory: NDArray[np.float32], out: Output) -> None:
         """Advance a state over the new rows."""
         head = heads[0]
@@ -237,10 +236,4 @@ def _build_replay(stamp: int) -> Any:
     return replay
 
 
-def _stamp() -> int:
-    content = b"\0".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in KERNELS)
-    return int.from_bytes(blake2b(content, digest_size=7).digest(), "little")
-
-
-STAMP: Final = _stamp()
 replay: Final[Any] = _build_replay(STAMP)

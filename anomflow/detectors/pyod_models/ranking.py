@@ -12,11 +12,12 @@ from numba import njit
 
 from anomflow import calibration
 from anomflow.calibration import BEND_A, BEND_SLOPE, BEND_SURPRISE, FIRST_A, FIRST_SLOPE, FIRST_SURPRISE
+from anomflow.detectors.kernel_cache import build_kernel
 from anomflow.detectors.multiview.calibrator import judge_score, rounded
 from anomflow.detectors.multiview.lasting import held
 from anomflow.detectors.multiview.layout import MEMORY, SMALL
-from anomflow.detectors.multiview.replay import STAMP as MULTIVIEW_STAMP
 from anomflow.detectors.multiview.replay import count_run, damped
+from anomflow.detectors.multiview.stamp import STAMP as MULTIVIEW_STAMP
 from anomflow.detectors.pyod_models.layout import CALIBRATOR, EVERY, HEAD, Calibrators, Judging, Rows, Verdict, count_calibrators
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def judge_members(learned: Remembered, row: int, surprises: NDArray[np.float64],
 
 def _build_kernel(stamp: int) -> Any:
     # A closure's values belong to the key of numba's cache: see anomflow.detectors.multiview.replay.
-    @njit(cache=True, nogil=True)
+    @build_kernel
     def judge(
         rows: Rows,
         heads: Any,
