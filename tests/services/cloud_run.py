@@ -117,6 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Stay silent."""
 
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()  # the server knows only the socket that TLS took the place of
+
     def do_CONNECT(self) -> None:
         """Answer in the place of the host that is asked for; requests follow on the same connection."""
         is_known = self.path == f"{HOST}:443"

@@ -16,6 +16,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 import polars as pl
+import pytest
 from aiosmtpd.controller import Controller
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -24,10 +25,15 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.services.service import find_free_port
-from tests.world import HOUR, YAML, Clock, Mailbox, World, at, series
+from tests.world import HOUR, START, YAML, Clock, Mailbox, World, series
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("anomflow", "blocks", "cli", "flows", "tasks", "metrics/defaults")
+MARKS = [
+    pytest.mark.services,
+    pytest.mark.timeout(420),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd"),  # the test's mail server, not ours
+]
 HOURS = 330
 SPIKE = 327
 Found = TypeVar("Found")
@@ -107,13 +113,8 @@ def build_project(folder: Path, environment: Mapping[str, str]) -> Project:
 
 def build_rows(now: datetime) -> pl.DataFrame:
     """Return hours up to the present one, with a spike near their end."""
-    shift = now.replace(minute=0, second=0, microsecond=0) - at(HOURS - 1)
+    shift = now.replace(minute=0, second=0, microsecond=0) - (START + HOUR * (HOURS - 1))
     return series("orders", HOURS, spikes=[SPIKE]).with_columns(pl.col("metric_timestamp") + shift)
-
-
-def find_hour(now: datetime) -> datetime:
-    """Return the hour of the spike."""
-    return now.replace(minute=0, second=0, microsecond=0) - HOUR * (HOURS - 1 - SPIKE)
 
 
 @contextmanager

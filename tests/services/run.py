@@ -63,7 +63,7 @@ def run_suite(name: str, arguments: list[str]) -> Count:
     suite = SUITES[name]
     install_programs(suite.programs)
     packages = install_with_needs(name, suite.packages) if suite.packages else ROOT
-    return run_tests(Tests(name, arguments or [str(ROOT / "tests" / "services" / suite.file)], packages))
+    return run_tests(Tests(name.replace("-", " "), arguments or [str(ROOT / "tests" / "services" / suite.file)], packages))
 
 
 @dataclass(frozen=True)
