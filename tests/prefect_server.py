@@ -39,8 +39,8 @@ def wait_for_health(url: str, server: subprocess.Popen[bytes], log: Path) -> Non
 
 
 @contextmanager
-def serve_prefect(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a server that keeps its data in a folder; yield the environment that uses it."""
+def serve_prefect(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
+    """Start a server that keeps its data in a folder, with further settings; yield the environment that uses it."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}/api"
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ANOMFLOW_"))}
@@ -51,6 +51,7 @@ def serve_prefect(folder: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        **settings,
     }
     with start(["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment, folder / "server.log") as server:
         wait_for_health(url, server, folder / "server.log")
