@@ -7,45 +7,29 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from anomflow.series import drop_points
-from anomflow.sight import build_seen, build_sight
 from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
-from tasks.detection import fit_shards
-from tasks.history import load_feedback, read_history, read_void_points
+from tasks.history import load_feedback
+from tasks.learning import Lesson, learn
 from tasks.models import Draft, drop_old_versions, pin_version, publish_version
-from tasks.warehouse import drop_void_scores, prepare_tables
+from tasks.warehouse import prepare_tables
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 
 def train_stage(run: Run) -> Outcome:
-    """Read the history, fit, publish; drop the scores of values that are others now."""
+    """Read the history, drop the scores of values that are others now, fit, publish."""
     spec = run.spec
     if spec.is_disabled("train"):
         return skipped("train")
     prepare_tables(run.warehouse, spec.common.table_key)
     shelf = run.shelf
-    history = read_history(run.library)
-    series = build_seen(history, build_sight(spec), run.as_of)
     pinned, notes = pin_version(shelf, run.as_of)
-    learned = drop_points(series, load_feedback(run.library).points)
-    fitted = fit_shards(learned, pinned.models if pinned else {}, run.batch)
-    void = read_void_points(run.library, history)
-    voided = drop_void_scores(run.target, void) if void.height else 0
-    publish_version(
-        shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "detector", "models", "train"}))
-    )
-    dropped = drop_old_versions(shelf)
-    counts = {
-        "metrics_continued": fitted.continued,
-        "metrics_rebuilt": fitted.rebuilt,
-        "metrics_with_too_few_rows": fitted.cold,
-        "scores_void": voided,
-        "old_objects_dropped": dropped,
-    }
-    worked = bool(fitted.continued + fitted.rebuilt) or not fitted.failures
-    return finish(run, Outcome("train", counts, fitted.failures, (*notes, *fitted.notes), worked))
+    learned = learn(Lesson(run.library, run.target, shelf, pinned, load_feedback(run.library)))
+    settings = spec.model_dump_json(include={"features", "detector", "models", "train"})
+    publish_version(shelf, Draft(learned.shards, run.as_of, run.clock.now(), settings))
+    counts = {**learned.counts, "old_objects_dropped": drop_old_versions(shelf)}
+    return finish(run, Outcome("train", counts, learned.failures, (*notes, *learned.notes), learned.worked))
 
 
 @flow(name="train", flow_run_name="train {batch}", timeout_seconds=find_timeout())
