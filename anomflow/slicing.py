@@ -8,8 +8,6 @@ from typing import Final
 
 from anomflow.series import metric_shard
 
-# Rows that are read at a time: their series, replays and scores take about a kilobyte a row.
-SLICE_ROWS: Final = 250_000
 # Names that one statement lists.
 SLICE_METRICS: Final = 5_000
 
@@ -34,7 +32,7 @@ class Slice:
     uneven: tuple[str, ...] = ()
 
 
-def cut_slices(rows: Mapping[str, int], shards: int, limit: int = SLICE_ROWS) -> Iterator[tuple[str, ...]]:
+def cut_slices(rows: Mapping[str, int], shards: int, limit: int) -> Iterator[tuple[str, ...]]:
     """Cut metrics, given with their counts of rows, into slices of at most ``limit`` rows; one with more is a slice by itself.
 
     They follow each other by shard and name, so that the model of a shard is loaded once.

@@ -250,6 +250,9 @@ class ModelSpec(Section):
     shards: int = Field(
         1, ge=1, le=256, description="Parts that the metrics of the batch are divided into, each one object in the model store."
     )
+    slice_rows: int = Field(
+        250_000, ge=1, description="Rows of metrics that a run holds in memory at a time, about a kilobyte each; a metric is never divided."
+    )
     processes: int = Field(
         1,
         ge=0,

@@ -46,7 +46,8 @@ def read_score_slices(library: Library, look: Look, shards: int) -> list[Slice]:
 
 def _cut(library: Library, rows: Mapping[str, int], shards: int) -> list[Slice]:
     part = library.part
-    slices = [Slice(names) for names in cut_slices({name: count for name, count in rows.items() if part is None or part.has(name)}, shards)]
+    mine = {name: count for name, count in rows.items() if part is None or part.has(name)}
+    slices = [Slice(names) for names in cut_slices(mine, shards, library.batch.spec.models.slice_rows)]
     return [Slice()] if part is None and len(slices) <= 1 else slices
 
 
