@@ -24,6 +24,11 @@ class Part:
         return metric_shard(name, self.shards) == self.shard
 
 
+def name_twin(batch: str) -> str:
+    """Name the deployment whose runs are shards of a batch's runs."""
+    return f"{batch}-shard"
+
+
 @dataclass(frozen=True)
 class Slice:
     """Metrics whose rows are read together (None: all there are), and those of them with late or corrected rows, it seems."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, hand_over, open_run, skipped, sum_up
+from tasks.handover import gather
 from tasks.history import load_feedback
 from tasks.models import pin_version
 from tasks.scoring import Exam, score_slices
+from tasks.shard_runs import run_shards
 from tasks.warehouse import prepare_tables
 
 if TYPE_CHECKING:
@@ -22,11 +24,16 @@ def score_stage(run: Run) -> Outcome:
     if run.spec.is_disabled("score"):
         return skipped("score")
     prepare_tables(run.warehouse, run.spec.common.table_key)
+    order = run.build_order("score")
+    if order is not None:
+        return finish(run, sum_up("score", gather(run.shelf, run_shards(order))))
     pinned, notes = pin_version(run.shelf, run.as_of)
     scored = score_slices(Exam(run.library, run.target, pinned, load_feedback(run.library)))
     if pinned is None:
         notes = (*notes, "no model yet: run train")
-    return finish(run, Outcome("score", scored.counts, scored.failures, notes, scored.worked))
+    outcome = Outcome("score", scored.counts, scored.failures, notes, scored.worked)
+    hand_over(run, outcome)
+    return finish(run, outcome)
 
 
 @flow(name="score", flow_run_name="score {batch}", timeout_seconds=find_timeout())
@@ -35,6 +42,9 @@ def score(
     as_of: datetime | None = None,
     settings: dict[str, str] | None = None,
     metrics: str | None = None,
+    *,
+    shard: int | None = None,
+    parent: str | None = None,
 ) -> State[None]:
     """Judge every point that has no score of its present value."""
-    return completed(score_stage(open_run(Request(batch, as_of, settings or {}, metrics=metrics))))
+    return completed(score_stage(open_run(Request(batch, as_of, settings or {}, metrics=metrics, shard=shard, parent=parent))))

@@ -16,15 +16,19 @@ from anomflow.workers import Workers, open_workers
 from tasks.detection import Piece, build_fit, fit_slice
 from tasks.effects import effect
 from tasks.history import Library, read_history, read_void_points
-from tasks.models import Pinned, Shelf, write_object
+from tasks.models import Pinned, Shelf, keep_object, pin_version, write_object
 from tasks.slices import read_train_slices
 from tasks.warehouse import Target, drop_void_scores
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from anomflow.batches import Batch
     from anomflow.feedback import Feedback
     from anomflow.series import SeriesBatch
     from anomflow.slicing import Slice
     from anomflow.versions import Published
+    from tasks.handover import Gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +106,7 @@ class _Learning:
         part = self.lesson.library.part
         wanted = range(self.lesson.shelf.spec.models.shards) if part is None else [part.shard]
         for shard in sorted({*wanted} - {published.ref.shard for published in self.published}):
-            self.published.append(write_empty(self.lesson, shard))
+            self.published.append(write_empty(self.lesson.shelf, self.lesson.library.batch, shard, self.lesson.library.as_of))
 
     def sum_up(self) -> Learned:
         """Return what was learned."""
@@ -118,8 +122,22 @@ class _Learning:
         return Learned(tuple(self.published), counts, failures, tuple(describe_choices(self.chosen, self.reports, missing)))
 
 
-def write_empty(lesson: Lesson, shard: int) -> Published:
+def write_empty(shelf: Shelf, batch: Batch, shard: int, checkpoint: datetime) -> Published:
     """Write a model without metrics for a shard."""
-    fit, _ = build_fit(lesson.library.batch)
-    model, _ = fit_model(None, build_empty(), fit)
-    return write_object(lesson.shelf, shard, model, lesson.library.as_of)
+    model, _ = fit_model(None, build_empty(), build_fit(batch)[0])
+    return write_object(shelf, shard, model, checkpoint)
+
+
+@effect("fill shards")
+def fill_shards(shelf: Shelf, batch: Batch, gathered: Gathered, checkpoint: datetime) -> list[Published]:
+    """Return the objects of all shards: one that was lost keeps the object that it has, if it was made by these settings.
+
+    Else it gets a model without metrics, whose points are judged from scratch.
+    """
+    found = [part.published for part in gathered.parts.values() if part.published is not None]
+    pinned, _ = pin_version(shelf, checkpoint) if gathered.lost else (None, ())
+    for shard in gathered.lost:
+        kept = None if pinned is None else keep_object(pinned, shard, shelf.spec.models.shards)
+        is_usable = kept is not None and kept.fingerprint == found[0].fingerprint
+        found.append(kept if kept is not None and is_usable else write_empty(shelf, batch, shard, checkpoint))
+    return found

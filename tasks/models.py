@@ -114,6 +114,18 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
     return None, tuple(notes)
 
 
+def keep_object(pinned: Pinned, shard: int, shards: int) -> Published | None:
+    """Return a shard's object of a version, to publish it again; None where the version has another number of shards."""
+    if len(pinned.models) != shards:
+        return None
+    model, ref = pinned.models[shard], next(ref for ref in pinned.version.objects if ref.shard == shard)
+    return Published(ref, pinned.version.find_checkpoint(shard), _find_origin(model), len(model.states), model.fingerprint)
+
+
+def _find_origin(model: FittedModel) -> datetime | None:
+    return None if model.origin is None else datetime.fromtimestamp(model.origin, UTC)
+
+
 @dataclass(frozen=True)
 class Draft:
     """Objects to publish as a version, one a shard, and what is recorded with them."""
@@ -145,8 +157,7 @@ def write_object(shelf: Shelf, shard: int, model: FittedModel, checkpoint: datet
     content = sign(dump(model), shelf.key)
     digest = object_name(content)
     shelf.store.write(digest, content)
-    origin = None if model.origin is None else datetime.fromtimestamp(model.origin, UTC)
-    return Published(ObjectRef(shard, digest, digest), checkpoint, origin, len(model.states), model.fingerprint)
+    return Published(ObjectRef(shard, digest, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
 
 
 @effect("drop old models", retries=RETRIES)
