@@ -172,7 +172,9 @@ def test_load_counts_what_follows_another_and_nothing_that_is_paused(build_proje
     assert load.requests > 15 * load.runs
 
 
-@pytest.mark.parametrize(("layout", "starters"), [("batch_job", ("train/shop", "score/shop")), ("pipeline", ("pipeline/shop",) * 2), ("job", (None, None))])
+@pytest.mark.parametrize(
+    ("layout", "starters"), [("batch_job", ("train/shop", "score/shop")), ("pipeline", ("pipeline/shop",) * 2), ("job", (None, None))]
+)
 def test_shards_are_runs_of_deployments_without_schedule_limit_and_the_tag_of_the_job(build_project, layout, starters):
     found = build_project({"shop": "shards: 4\nscale_out: deployments\n", "other": "shards: 4\n"}, f"layout: {layout}\n")
     twins = [found[f"{job}/shop-shard"] for job in ("train", "score")]

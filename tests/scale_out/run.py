@@ -30,7 +30,9 @@ def main(arguments: list[str]) -> int:
     packages = install_packages("dask", PACKAGES)
     paths = os.pathsep.join([str(ROOT), str(packages)])
     environment = os.environ | {"ANOMFLOW_TEST_SCALE": "1", "PYTHONPATH": paths}
-    return subprocess.run([sys.executable, "-m", "pytest", "tests/scale_out", *arguments], cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/scale_out", *arguments], cwd=ROOT, env=environment, check=False
+    ).returncode
 
 
 if __name__ == "__main__":
