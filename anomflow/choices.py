@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from anomflow.fitting import FitReport
-    from anomflow.models import Chosen, FittedModel
+    from anomflow.models import Chosen
 
 QUOTED: Final = 3
 
 
-def describe_choices(models: Iterable[FittedModel], reports: Iterable[FitReport], missing: Mapping[str, str]) -> Iterator[str]:
+def describe_choices(held: Iterable[Chosen], reports: Iterable[FitReport], missing: Mapping[str, str]) -> Iterator[str]:
     """Yield what a training run says of the choices: how many metrics each detector has, and the candidates that failed now."""
-    counts = Counter(chosen.label for model in models for chosen in model.chosen.values())
+    counts = Counter(chosen.label for chosen in held)
     if counts:
         yield "detectors: " + ", ".join(f"{count} {label}" for label, count in counts.most_common())
     for label, reason in missing.items():

@@ -25,7 +25,7 @@ from anomflow.signing import verify
 from anomflow.spec import FeatureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -95,6 +95,18 @@ def split_model(model: FittedModel) -> dict[str, FittedModel]:
         )
         for label, choice in parts.items()
     }
+
+
+def keep_metrics(model: FittedModel, names: Collection[str]) -> FittedModel:
+    """Return the model of some of the metrics; names that it does not know are left out."""
+    states = {name: model.states[name] for name in names if name in model.states}
+    return replace(model, states=states, chosen={name: model.chosen[name] for name in states if name in model.chosen})
+
+
+def merge_models(models: Sequence[FittedModel]) -> FittedModel:
+    """Return the model of all metrics of models that were made with the same settings, of which each knows others."""
+    states = {name: state for model in models for name, state in model.states.items()}
+    return replace(models[0], states=states, chosen={name: chosen for model in models for name, chosen in model.chosen.items()})
 
 
 def feature_settings(features: FeatureSpec, timezone: str) -> dict[str, object]:

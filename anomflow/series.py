@@ -175,6 +175,11 @@ def _pack(rows: pl.DataFrame) -> SeriesBatch:
     )
 
 
+def build_empty() -> SeriesBatch:
+    """Return a batch without metrics."""
+    return _join([])
+
+
 def select_series(series: SeriesBatch, names: Collection[str]) -> SeriesBatch:
     """Return the rows of some of the metrics."""
     wanted = set(names)

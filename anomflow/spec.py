@@ -250,6 +250,26 @@ class ModelSpec(Section):
     shards: int = Field(
         1, ge=1, le=256, description="Parts that the metrics of the batch are divided into, each one object in the model store."
     )
+    slice_rows: int = Field(
+        250_000, ge=1, description="Rows of metrics that a run holds in memory at a time, about a kilobyte each; a metric is never divided."
+    )
+    processes: int = Field(
+        1,
+        ge=0,
+        le=256,
+        description="Processes that fit and score the metrics of a run; 0: as many as there are processors; 1: none beside it.",
+    )
+    scale_out: Literal["none", "deployments", "dask"] = Field(
+        "none",
+        description="Where the shards are trained and scored: `none`: in the run itself; `deployments`: each in a run of the deployment"
+        " `<batch>-shard`; `dask`: on the workers of a Dask cluster.",
+    )
+    shard_timeout: PositiveDuration = Field(
+        timedelta(hours=1), description="How long a run waits for the runs of its shards; those that are not done then are cancelled."
+    )
+    dask_address: str | None = Field(
+        None, min_length=1, description="Scheduler of the Dask cluster (`tcp://host:8786`); none: a cluster of `processes` on this machine."
+    )
 
 
 class IngestSpec(Section):

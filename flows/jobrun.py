@@ -18,19 +18,23 @@ from anomflow.deploy_spec import TIMEOUT_VARIABLE
 from anomflow.errors import RunError
 from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
 from anomflow.signing import read_key
+from anomflow.slicing import Part
 from blocks.home import find_home
 from blocks.loading import load_store, load_warehouse
 from blocks.notifiers.loading import load_notifier
 from tasks.artifacts import publish_failures
 from tasks.effects import log_line
+from tasks.handover import Gathered, Handover, name_handover, write_handover
 from tasks.history import Library
 from tasks.models import Shelf
+from tasks.shard_runs import Order, ShardedJob, is_in_run
 from tasks.warehouse import Target
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from anomflow.spec import BatchSpec, Job
+    from anomflow.versions import Published
 
 # Channels that a run over past times may use without being told to send.
 LOCAL_CHANNELS = ("file", "console")
@@ -38,13 +42,18 @@ LOCAL_CHANNELS = ("file", "console")
 
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked for: a batch, the time that it judges by (None: now), overrides, and where settings lie."""
+    """What a run was asked for: a batch, the time that it judges by (None: now), overrides, and where settings lie.
+
+    ``shard`` is the one that it works on (None: all), for the run ``parent``, which waits for what it hands over.
+    """
 
     batch: str
     as_of: datetime | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     send: bool = False
     metrics: str | None = None
+    shard: int | None = None
+    parent: str | None = None
 
 
 class Run:
@@ -54,6 +63,8 @@ class Run:
         home = find_home()
         spec = batch.spec
         self.batch = batch
+        self.request = request
+        self.part = find_part(request, spec.models.shards)
         self.home = home
         self.clock = clock
         self.is_live = request.as_of is None
@@ -82,12 +93,21 @@ class Run:
     @property
     def library(self) -> Library:
         """Return where this run reads."""
-        return Library(self.warehouse, self.batch, self.as_of)
+        return Library(self.warehouse, self.batch, self.as_of, self.part)
 
     @property
     def shelf(self) -> Shelf:
         """Return where this run's models are."""
         return Shelf(self.warehouse, self.store, self.spec, read_key(os.environ))
+
+    def build_order(self, job: ShardedJob) -> Order | None:
+        """Return what the runs of the shards are to do; None where this run does it itself."""
+        models, request = self.spec.models, self.request
+        if models.scale_out != "deployments" or models.shards == 1 or self.part is not None or not is_in_run():
+            return None
+        given = {"settings": dict(request.settings), **({} if request.metrics is None else {"metrics": request.metrics})}
+        parameters = {"batch": self.batch.name, "as_of": self.as_of.isoformat(), **given}
+        return Order(job, self.batch.name, parameters, models.shards, models.shard_timeout.total_seconds())
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -120,6 +140,17 @@ def find_timeout() -> float | None:
     return seconds
 
 
+def find_part(request: Request, shards: int) -> Part | None:
+    """Return the metrics that a run works on; raises RunError where there is no such shard, or nobody who waits for it."""
+    if request.shard is None:
+        return None
+    if not 0 <= request.shard < shards:
+        raise RunError(f"shard is {request.shard}; {request.batch} has the shards 0 to {shards - 1} (its setting `shards`)")
+    if request.parent is None:
+        raise RunError("shard is given without parent; start the job of the whole batch, which starts the runs of its shards")
+    return Part(request.shard, shards)
+
+
 def metrics_folder(request: Request) -> Path:
     """Return the folder of the batches: asked for, else ANOMFLOW_METRICS, else ``metrics``."""
     return Path(request.metrics or os.environ.get("ANOMFLOW_METRICS", "metrics"))
@@ -133,23 +164,38 @@ def open_run(request: Request, clock: Clock | None = None) -> Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage did: counts by name, metrics that failed with their reasons, other things to tell."""
+    """What a stage did: counts by name, metrics and shards that failed with their reasons, other things to tell."""
 
     job: Job
     counts: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     worked: bool = True
+    lost: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """Return the outcome as one line."""
         counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts.items() if count)
         parts = [*([counted] if counted else []), *self.notes]
-        if self.failures:
-            shown = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.failures.items())[:5])
-            parts.append(f"{len(self.failures)} metrics failed ({shown})")
+        for what, reasons in (("shards", self.lost), ("metrics", self.failures)):
+            shown = "; ".join(f"{name!r}: {reason}" for name, reason in list(reasons.items())[:5])
+            parts += [f"{len(reasons)} {what} failed ({shown})"] if reasons else []
         return f"{self.job}: {'; '.join(parts) or 'nothing to do'}"
+
+
+def hand_over(run: Run, outcome: Outcome, published: Published | None = None) -> None:
+    """Tell the run that waits for this one, where there is one, what became of the metrics."""
+    if run.part is not None:
+        name = name_handover(outcome.job, str(run.request.parent), run.part.shard)
+        write_handover(run.shelf, name, Handover(outcome.counts, outcome.failures, outcome.notes, published))
+
+
+def sum_up(job: Job, gathered: Gathered) -> Outcome:
+    """Return the outcome of the runs of all shards."""
+    total = gathered.total
+    lost = {str(shard): reason for shard, reason in gathered.lost.items()}
+    return Outcome(job, total.counts, total.failures, total.notes, bool(gathered.parts), lost)
 
 
 def finish(run: Run, outcome: Outcome) -> Outcome:
@@ -164,7 +210,7 @@ def finish(run: Run, outcome: Outcome) -> Outcome:
 
 def completed(*outcomes: Outcome) -> State[None]:
     """Return the state in which a run of these stages ends."""
-    failed = sum(len(outcome.failures) for outcome in outcomes)
+    failed = sum(len(outcome.failures) + len(outcome.lost) for outcome in outcomes)
     suffix = f" [{failed} failures]" if failed else ""
     return Completed(message=" | ".join(outcome.text for outcome in outcomes)[:1500] + suffix)
 

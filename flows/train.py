@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from anomflow.series import drop_points
-from anomflow.sight import build_seen, build_sight
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
-from tasks.detection import fit_shards
-from tasks.history import load_feedback, read_history, read_void_points
+from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, hand_over, open_run, skipped, sum_up
+from tasks.handover import gather
+from tasks.history import load_feedback
+from tasks.learning import Lesson, fill_shards, learn
 from tasks.models import Draft, drop_old_versions, pin_version, publish_version
-from tasks.warehouse import drop_void_scores, prepare_tables
+from tasks.shard_runs import run_shards
+from tasks.warehouse import prepare_tables
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
+    from anomflow.versions import Published
+    from tasks.shard_runs import ShardRuns
+
 
 def train_stage(run: Run) -> Outcome:
-    """Read the history, fit, publish; drop the scores of values that are others now."""
-    spec = run.spec
-    if spec.is_disabled("train"):
+    """Read the history, drop the scores of values that are others now, fit, publish."""
+    if run.spec.is_disabled("train"):
         return skipped("train")
-    prepare_tables(run.warehouse, spec.common.table_key)
-    shelf = run.shelf
-    history = read_history(run.library)
-    series = build_seen(history, build_sight(spec), run.as_of)
-    pinned, notes = pin_version(shelf, run.as_of)
-    learned = drop_points(series, load_feedback(run.library).points)
-    fitted = fit_shards(learned, pinned.models if pinned else {}, run.batch)
-    void = read_void_points(run.library, history)
-    voided = drop_void_scores(run.target, void) if void.height else 0
-    publish_version(
-        shelf, Draft(fitted.models, run.as_of, run.clock.now(), spec.model_dump_json(include={"features", "detector", "models", "train"}))
-    )
-    dropped = drop_old_versions(shelf)
-    counts = {
-        "metrics_continued": fitted.continued,
-        "metrics_rebuilt": fitted.rebuilt,
-        "metrics_with_too_few_rows": fitted.cold,
-        "scores_void": voided,
-        "old_objects_dropped": dropped,
-    }
-    worked = bool(fitted.continued + fitted.rebuilt) or not fitted.failures
-    return finish(run, Outcome("train", counts, fitted.failures, (*notes, *fitted.notes), worked))
+    prepare_tables(run.warehouse, run.spec.common.table_key)
+    order = run.build_order("train")
+    if order is not None:
+        return finish(run, publish_shards(run, run_shards(order)))
+    pinned, notes = pin_version(run.shelf, run.as_of)
+    learned = learn(Lesson(run.library, run.target, run.shelf, pinned, load_feedback(run.library)))
+    outcome = Outcome("train", learned.counts, learned.failures, (*notes, *learned.notes), learned.worked)
+    if run.part is None:
+        return finish(run, _publish(run, learned.shards, outcome))
+    hand_over(run, outcome, learned.shards[0])
+    return finish(run, outcome)
+
+
+def publish_shards(run: Run, runs: ShardRuns) -> Outcome:
+    """Publish what the runs of all shards learned as one version, unless every one of them was lost."""
+    gathered = gather(run.shelf, runs)
+    outcome = sum_up("train", gathered)
+    return _publish(run, fill_shards(run.shelf, run.batch, gathered, run.as_of), outcome) if outcome.worked else outcome
+
+
+def _publish(run: Run, shards: Sequence[Published], outcome: Outcome) -> Outcome:
+    settings = run.spec.model_dump_json(include={"features", "detector", "models", "train"})
+    publish_version(run.shelf, Draft(shards, run.as_of, run.clock.now(), settings))
+    return replace(outcome, counts={**outcome.counts, "old_objects_dropped": drop_old_versions(run.shelf)})
 
 
 @flow(name="train", flow_run_name="train {batch}", timeout_seconds=find_timeout())
@@ -54,6 +60,9 @@ def train(
     as_of: datetime | None = None,
     settings: dict[str, str] | None = None,
     metrics: str | None = None,
+    *,
+    shard: int | None = None,
+    parent: str | None = None,
 ) -> State[None]:
     """Learn from a batch's history and publish a version of its models."""
-    return completed(train_stage(open_run(Request(batch, as_of, settings or {}, metrics=metrics))))
+    return completed(train_stage(open_run(Request(batch, as_of, settings or {}, metrics=metrics, shard=shard, parent=parent))))

@@ -1,39 +1,27 @@
-"""The CPU's share: fit and score whole shards, never metric by metric."""
+"""The CPU's share: fit and score the metrics of a slice, shard by shard, never metric by metric."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from anomflow.backtest.selection import build_selector
-from anomflow.choices import describe_choices
 from anomflow.decisions.names import matches
-from anomflow.fitting import COLD_START, FitReport, FitSpec, fit_model
-from anomflow.models import FittedModel
+from anomflow.fitting import FitReport, FitSpec, fit_model
+from anomflow.models import FittedModel, keep_metrics
 from anomflow.scoring import ScoringSpec, score_series
-from anomflow.series import Floats, SeriesBatch, metric_shard, select_series
+from anomflow.series import Floats, SeriesBatch, select_series
 from anomflow.sight import find_periods
-from tasks.effects import effect
+from anomflow.slicing import group_shards
+from anomflow.workers import Workers, choose_workers, divide
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
     from anomflow.spec import BatchSpec
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The models of all shards, and what became of each metric."""
-
-    models: Mapping[int, FittedModel]
-    continued: int = 0
-    rebuilt: int = 0
-    cold: int = 0
-    failures: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def is_trained(name: str, spec: BatchSpec) -> bool:
@@ -42,58 +30,62 @@ def is_trained(name: str, spec: BatchSpec) -> bool:
     return (not include or matches(name, include)) and not matches(name, exclude)
 
 
-@effect("fit")
-def fit_shards(series: SeriesBatch, previous: Mapping[int, FittedModel], batch: Batch) -> Fitted:
-    """Continue or rebuild the states of all metrics; one that fails is named, and keeps nobody up."""
-    spec = batch.spec
-    shards = spec.models.shards
-    wanted = [name for name in series.names if is_trained(name, spec)]
-    by_shard = {shard: [name for name in wanted if metric_shard(name, shards) == shard] for shard in range(shards)}
-    train, threads = spec.train, os.cpu_count() or 1
+def build_fit(batch: Batch) -> tuple[FitSpec, Mapping[str, str]]:
+    """Return how a batch is fitted, and the candidates of a selection that are not installed, with the reason."""
+    spec, train = batch.spec, batch.spec.train
     selector, missing = build_selector(batch.alternatives, train.train_min_n)
     features = spec.features, spec.common.timezone, train.train_max_n, train.train_min_n
-    fit = FitSpec(*features, batch.detector, threads, find_periods(spec), selector)
-    usable = previous if len(previous) == shards else {}
-    pairs = {shard: fit_model(usable.get(shard), select_series(series, names), fit) for shard, names in by_shard.items()}
-    models, reports = {shard: model for shard, (model, _) in pairs.items()}, [report for _, report in pairs.values()]
-    return replace(_sum_up(models, reports), notes=tuple(describe_choices(models.values(), reports, missing)))
+    return FitSpec(*features, batch.detector, periods=find_periods(spec), selector=selector), missing
 
 
-def _sum_up(models: Mapping[int, FittedModel], reports: list[FitReport]) -> Fitted:
-    skipped = {name: reason for report in reports for name, reason in report.skipped.items()}
-    return Fitted(
-        models,
-        continued=sum(len(report.continued) for report in reports),
-        rebuilt=sum(len(report.rebuilt) for report in reports),
-        cold=sum(reason == COLD_START for reason in skipped.values()),
-        failures={name: reason for name, reason in skipped.items() if reason != COLD_START},
-    )
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The model of some metrics of a shard, and what became of each."""
+
+    shard: int
+    model: FittedModel
+    report: FitReport
+
+
+def fit_slice(series: SeriesBatch, previous: Mapping[int, FittedModel], batch: Batch, workers: Workers) -> Iterator[Piece]:
+    """Continue or rebuild the states of metrics, and yield them by shard; one that fails is named, and keeps nobody up."""
+    spec = batch.spec
+    chosen = choose_workers(workers, len(series.values))
+    fit = replace(build_fit(batch)[0], threads=(os.cpu_count() or 1) if chosen.count == 1 else 1)
+    groups = group_shards((name for name in series.names if is_trained(name, spec)), spec.models.shards)
+    usable = previous if len(previous) == spec.models.shards else {}
+    for shard, names in groups.items():
+        model = usable.get(shard)
+        calls = [
+            (None if model is None else keep_metrics(model, part), select_series(series, part), fit) for part in divide(names, chosen.count)
+        ]
+        yield from (Piece(shard, *fitted) for fitted in chosen.map(fit_model, calls))
 
 
 @dataclass(frozen=True, eq=False)
 class ToScore:
-    """Metrics to replay from their states (``fresh``) and from scratch (``full``).
+    """Metrics of a shard to replay from their states (``fresh``) and from scratch (``full``).
 
     ``wanted`` holds the times (epoch seconds) of the rows to tell of, by metric.
     """
 
-    models: Mapping[int, FittedModel]
+    model: FittedModel
     fresh: SeriesBatch
     full: SeriesBatch
     wanted: Mapping[str, Floats]
 
 
-@effect("score")
-def score_shards(work: ToScore, spec: BatchSpec) -> tuple[pl.DataFrame, dict[str, str]]:
+def score_shard(work: ToScore, spec: BatchSpec, workers: Workers) -> tuple[pl.DataFrame, dict[str, str]]:
     """Score the wanted rows of the given series; return SCORES and the metrics that failed, with the reason."""
-    shards = len(work.models)
-    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n, work.wanted)
-    frames: list[pl.DataFrame] = []
-    failures: dict[str, str] = {}
-    for shard, model in work.models.items():
-        fresh = select_series(work.fresh, [name for name in work.fresh.names if metric_shard(name, shards) == shard])
-        full = select_series(work.full, [name for name in work.full.names if metric_shard(name, shards) == shard])
-        scoring_of_shard = score_series(model, fresh, full, scoring)
-        frames.append(scoring_of_shard.scores)
-        failures |= scoring_of_shard.failed
-    return pl.concat(frames), failures
+    chosen = choose_workers(workers, len(work.fresh.values) + len(work.full.values))
+    names = sorted({*work.fresh.names, *work.full.names})
+    calls = [_select(work, part, spec) for part in divide(names, chosen.count) or [[]]]
+    scorings = chosen.map(score_series, calls)
+    failures = {name: reason for scoring in scorings for name, reason in scoring.failed.items()}
+    return pl.concat([scoring.scores for scoring in scorings]), failures
+
+
+def _select(work: ToScore, names: Sequence[str], spec: BatchSpec) -> tuple[FittedModel, SeriesBatch, SeriesBatch, ScoringSpec]:
+    wanted = {name: work.wanted[name] for name in names if name in work.wanted}
+    scoring = ScoringSpec(spec.alert.alert_snooze_n, spec.alert.alert_smooth_n, spec.train.train_min_n, wanted)
+    return keep_metrics(work.model, names), select_series(work.fresh, names), select_series(work.full, names), scoring

@@ -6,17 +6,19 @@ The stages are the same code in a worker, in one process of the command line, an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_logger, get_run_logger
 
 from anomflow.errors import Transient
 
 RETRIES: Final = 3  # of an effect on a warehouse or a store
+WAITS: Final = (2.0, 10.0, 30.0)  # seconds before each of them
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,14 +43,14 @@ def is_transient(_task: object, _run: object, state: Any) -> bool:
 
 
 def effect(name: str, *, retries: int = 0) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate an effect: a task with this name and retry policy in a flow run, the plain function elsewhere."""
+    """Decorate an effect: a task with this name and retry policy in a flow run, part of the task inside one, else the plain function."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @task(
             name=name,
             cache_policy=NO_CACHE,
             retries=retries,
-            retry_delay_seconds=[2.0, 10.0, 30.0][:retries] or None,
+            retry_delay_seconds=list(WAITS[:retries]) or None,
             retry_jitter_factor=0.3 if retries else None,
             retry_condition_fn=is_transient,
         )
@@ -59,12 +61,24 @@ def effect(name: str, *, retries: int = 0) -> Callable[[Callable[P, R]], Callabl
         def call_or_task(*args: P.args, **kwargs: P.kwargs) -> R:
             if FlowRunContext.get() is None:
                 return function(*args, **kwargs)
+            if TaskRunContext.get() is not None:
+                return _call_again(functools.partial(function, *args, **kwargs), WAITS[:retries])
             # The task runs here and now, since the function is no coroutine.
             return cast("R", run_call(_Call(functools.partial(function, *args, **kwargs))))
 
         return call_or_task
 
     return decorate
+
+
+def _call_again(call: Callable[[], R], waits: Sequence[float]) -> R:
+    """Call an effect inside a task, which is one task however many slices it works in, with the effect's own retries."""
+    for wait in waits:
+        try:
+            return call()
+        except Transient:
+            time.sleep(wait)
+    return call()
 
 
 def log_line(text: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from anomflow.frames import METRIC, SCORE
+from anomflow.frames import SCORE
 from anomflow.ingestion import POINT
-from anomflow.judging import IGNORED, OURS, find_awaiting, find_orphans, read_judged
+from anomflow.judging import IGNORED, find_awaiting, find_orphans, read_judged
 from anomflow.ledger.feedback import read_feedback
 from anomflow.reading import read_query
 from anomflow.series import build_series, series_frame
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from anomflow.batches import Batch
     from anomflow.feedback import Feedback
     from anomflow.protocols import Session, Warehouse
+    from anomflow.slicing import Part, Slice
     from anomflow.sql import Query
 
 
@@ -33,24 +34,33 @@ Features = tuple[FeatureSpec, str]
 
 @dataclass(frozen=True)
 class Library:
-    """A batch's rows in its warehouse; ``as_of`` bounds what is read (inclusive)."""
+    """A batch's rows in its warehouse; ``as_of`` bounds what is read (inclusive), ``part`` the metrics of a run."""
 
     warehouse: Warehouse
     batch: Batch
     as_of: datetime
+    part: Part | None = None
 
     def query(self, session: Session, job: Query, **variables: object) -> pl.DataFrame:
         """Render, translate and run a job's template; raises FrameError where a column is missing."""
-        return read_query(session, self.batch, job, variables)
+        rows = read_query(session, self.batch, job, variables)
+        if self.part is None or variables.get("metrics") is not None:
+            return rows
+        # A query of the user's own need not know of metrics that are named.
+        return rows.filter(pl.col("metric_name").is_in(list(filter(self.part.has, rows["metric_name"].unique()))))
+
+    @property
+    def oldest_row(self) -> datetime:
+        """Return the time from which on rows are learned."""
+        return self.as_of - timedelta(days=self.batch.spec.train.train_metric_timestamp_max_days_ago)
 
 
 @effect("read history", retries=RETRIES)
 def read_history(library: Library, names: Sequence[str] | None = None) -> pl.DataFrame:
     """Return the rows that a model may learn from: of all metrics, or of those named."""
-    train = library.batch.spec.train
-    since = library.as_of - timedelta(days=train.train_metric_timestamp_max_days_ago)
+    max_n = 2 * library.batch.spec.train.train_max_n
     with library.warehouse.reading() as session:
-        return library.query(session, "train", since=since, until=library.as_of, max_n=2 * train.train_max_n, metrics=names)
+        return library.query(session, "train", since=library.oldest_row, until=library.as_of, max_n=max_n, metrics=names)
 
 
 @effect("read feedback", retries=RETRIES)
@@ -68,50 +78,55 @@ class Candidates:
     rows: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Look:
+    """How to look for points that await a judgement: after which checkpoint no state knows the rows, by which features."""
+
+    checkpoint: datetime
+    features: Features
+
+
 @effect("read points", retries=RETRIES)
-def read_awaiting(library: Library, checkpoint: datetime, features: Features) -> Candidates:
-    """Return the points of the score window that have no score of their present value, and all rows after ``checkpoint``."""
-    spec = library.batch.spec
-    window = library.as_of - timedelta(days=spec.score.score_metric_timestamp_max_days_ago)
-    # Buckets begin before the rows that they are looked for by: read far enough back that none is cut.
-    since = min(window, checkpoint) - 2 * (features[0].freq or timedelta(0))
+def read_awaiting(library: Library, look: Look, work: Slice) -> Candidates:
+    """Return the points of the score window that have no score of their present value, and all rows after the checkpoint."""
+    window = find_window(library)
+    features, names = look.features, work.names
     with library.warehouse.reading() as session:
         if features[0].freq is None:
-            rows = _read_unseen(library, session, window, checkpoint)
+            rows = _read_unseen(library, session, look.checkpoint, work)
             points, scores = rows, rows.filter(pl.col("score_metadata").is_not_null()).rename({"score_metadata": "metadata"})
         else:
-            rows = library.query(session, "score", since=since, until=library.as_of, checkpoint=since, metrics=None)
-            scores = library.query(session, "scores", since=since)
+            since = find_start(library, look)
+            rows = library.query(session, "score", since=since, until=library.as_of, checkpoint=since, metrics=names)
+            scores = library.query(session, "scores", since=since, metrics=names)
             points = series_frame(build_series(rows, *features, library.as_of))
     points = points.select(*POINT, "metric_value").unique(POINT, keep="last", maintain_order=True)
     awaiting = find_awaiting(points.filter(pl.col("metric_timestamp") >= window), scores)
     return Candidates(awaiting, rows.select(*POINT, "metric_value"))
 
 
-def _read_unseen(library: Library, session: Session, window: datetime, checkpoint: datetime) -> pl.DataFrame:
+def find_window(library: Library) -> datetime:
+    """Return the time from which on every row is to be judged."""
+    return library.as_of - timedelta(days=library.batch.spec.score.score_metric_timestamp_max_days_ago)
+
+
+def find_start(library: Library, look: Look) -> datetime:
+    """Return the time from which on rows may be of a point that awaits a judgement, or unknown to a state."""
+    # Buckets begin before the rows that they are looked for by: read far enough back that none is cut.
+    return min(find_window(library), look.checkpoint) - 2 * (look.features[0].freq or timedelta(0))
+
+
+def _read_unseen(library: Library, session: Session, checkpoint: datetime, work: Slice) -> pl.DataFrame:
     """Read all rows after the checkpoint, and those before it of the metrics that have not as many scores as rows there.
 
     Counting first spares a join of the whole window, a hundred times the memory, at every run that nothing came late to.
     """
-    fresh = library.query(session, "score", since=checkpoint, until=library.as_of, checkpoint=checkpoint, metrics=None)
-    uneven = _find_uneven(library, session, window, checkpoint) if window < checkpoint else []
-    if not uneven:
+    fresh = library.query(session, "score", since=checkpoint, until=library.as_of, checkpoint=checkpoint, metrics=work.names)
+    if not work.uneven:
         return fresh
-    earlier = library.query(session, "score", since=window, until=checkpoint, checkpoint=checkpoint, metrics=uneven)
+    window = find_window(library)
+    earlier = library.query(session, "score", since=window, until=checkpoint, checkpoint=checkpoint, metrics=work.uneven)
     return pl.concat([earlier, fresh])
-
-
-def _find_uneven(library: Library, session: Session, since: datetime, until: datetime) -> list[str]:
-    counts = session.read(
-        "select metric_name,"
-        f" sum(case when metric_type = {session.literal(METRIC)} then 1 else 0 end) as points,"
-        f" sum(case when metric_type = {session.literal(SCORE)} and metadata like {session.literal(OURS)} then 1 else 0 end) as scores"
-        f" from {session.identifier(library.batch.spec.common.table_key)}"
-        f" where metric_batch = {session.literal(library.batch.name)}"
-        f" and metric_timestamp >= {session.literal(since)} and metric_timestamp <= {session.literal(until)}"
-        " group by metric_name",
-    )
-    return sorted(counts.filter(pl.col("points") != pl.col("scores"))["metric_name"])
 
 
 @effect("read scored metrics", retries=RETRIES)
@@ -127,16 +142,17 @@ def read_scored_names(library: Library) -> frozenset[str]:
 
 
 @effect("read void scores", retries=RETRIES)
-def read_void_points(library: Library, history: pl.DataFrame) -> pl.DataFrame:
+def read_void_points(library: Library, history: pl.DataFrame, names: Sequence[str] | None = None) -> pl.DataFrame:
     """Return the points of the score window whose score judged another value than they have now, or that are gone.
 
-    So are those that have no score because a period was ignored that is not any more.
+    So are those that have no score because a period was ignored that is not any more. ``history`` has the rows of all
+    metrics, or of those named.
     """
     spec = library.batch.spec
     sight = build_sight(spec)
-    since = library.as_of - timedelta(days=spec.score.score_metric_timestamp_max_days_ago)
+    since = find_window(library)
     with library.warehouse.reading() as session:
-        scores = library.query(session, "scores", since=since)
+        scores = library.query(session, "scores", since=since, metrics=names)
     series = build_series(history, spec.features, spec.common.timezone, library.as_of) if spec.features.freq else None
     points = series_frame(series) if series else history.select(*POINT, "metric_value").unique(POINT, keep="last")
     judged = scores.select(*POINT, "metadata", *read_judged(pl.col("metadata"))).filter(

@@ -17,54 +17,17 @@ from anomflow.ingestion import POINT
 from anomflow.judging import BEFORE_START, Plan, build_plan, fill_scores, limit_first, null_scores, score_rows
 from anomflow.series import Floats, SeriesBatch, build_times, drop_points
 from anomflow.sight import build_seen, build_sight, find_ignored
-from tasks.detection import ToScore, is_trained, score_shards
-from tasks.history import read_history, read_scored_names
+from anomflow.slicing import group_shards
+from tasks.detection import ToScore, is_trained, score_shard
+from tasks.history import Candidates, read_history, read_scored_names
 
 if TYPE_CHECKING:
     from anomflow.feedback import Adjustment, Feedback
+    from anomflow.models import FittedModel
     from anomflow.spec import BatchSpec
-    from tasks.history import Candidates, Library
+    from anomflow.workers import Workers
+    from tasks.history import Library
     from tasks.models import Pinned
-
-
-@dataclass(frozen=True, eq=False)
-class Planned:
-    """A plan, the rows after the states' checkpoints, and the points that a first scoring leaves out."""
-
-    plan: Plan
-    rows: pl.DataFrame
-    left_out: pl.DataFrame
-
-
-def plan_points(library: Library, pinned: Pinned, found: Candidates) -> Planned:
-    """Decide for each awaiting point how it is judged."""
-    spec = library.batch.spec
-    awaiting, left_out = _limit_first(library, found.awaiting)
-    names = awaiting["metric_name"].unique().to_list()
-    excluded = frozenset(name for name in names if not _is_scored(name, spec))
-    ignored = find_ignored(awaiting, build_sight(spec, pinned.features))
-    return Planned(build_plan(awaiting, excluded, _checkpoints(pinned), ignored), found.rows, left_out)
-
-
-def _limit_first(library: Library, awaiting: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    max_n = library.batch.spec.score.score_max_n
-    if awaiting.is_empty() or awaiting["metric_name"].value_counts()["count"].max() <= max_n:  # type: ignore[operator]
-        return awaiting, awaiting.clear()
-    return limit_first(awaiting, read_scored_names(library), max_n)
-
-
-def _is_scored(name: str, spec: BatchSpec) -> bool:
-    include, exclude = spec.score.score_include_metrics, spec.score.score_exclude_metrics
-    return is_trained(name, spec) and (not include or matches(name, include)) and not matches(name, exclude)
-
-
-def _checkpoints(pinned: Pinned) -> Mapping[str, float]:
-    """Return up to when (epoch seconds) nothing is missing of each metric that a state knows."""
-    states = {name: state.checkpoint for model in pinned.models.values() for name, state in model.states.items()}
-    if pinned.features[0].freq is not None:
-        return states
-    # All rows after the version's checkpoint are read; one before it that awaits a judgement came late.
-    return dict.fromkeys(states, pinned.version.checkpoint.timestamp())
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,31 +40,78 @@ class Judged:
     failures: Mapping[str, str]
 
 
-def judge_points(library: Library, pinned: Pinned, planned: Planned, feedback: Feedback) -> Judged:
-    """Score the planned points and find those worth an alert."""
-    scores, failures = _score(library, pinned, planned, feedback.points)
-    scores, judgements = _judge(library, scores, feedback.adjustments)
-    spec = library.batch.spec
-    return Judged(scores, score_rows(scores, spec.name, pinned.version.version, spec.score.score_metric_rounding), judgements, failures)
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """What judges the points of a run: the batch's rows, the pinned models, people's feedback, the workers that replay."""
 
+    library: Library
+    pinned: Pinned
+    feedback: Feedback
+    workers: Workers
 
-def _score(library: Library, pinned: Pinned, planned: Planned, forgotten: Mapping[str, Floats]) -> tuple[pl.DataFrame, dict[str, str]]:
-    spec, plan = library.batch.spec, planned.plan
-    nulls = [null_scores(plan.null_rows), null_scores(planned.left_out, BEFORE_START)]
-    if plan.to_score.is_empty():
-        return pl.concat(nulls), {}
+    @property
+    def spec(self) -> BatchSpec:
+        """Return the batch's settings."""
+        return self.library.batch.spec
 
-    sight = build_sight(spec, pinned.features)
+    def judge(self, found: Candidates) -> Judged:
+        """Score the points that await a judgement, shard by shard, and find those worth an alert."""
+        awaiting, left_out = _limit_first(self.library, found.awaiting)
+        parts = [null_scores(left_out, BEFORE_START)]
+        failures: dict[str, str] = {}
+        for shard, names in group_shards(awaiting["metric_name"].unique().sort(), len(self.pinned.models)).items():
+            scores, failed = self._score(shard, _keep(Candidates(awaiting, found.rows), names))
+            parts.append(scores)
+            failures |= failed
+        scores, judgements = _judge(self.library, pl.concat(parts), self.feedback.adjustments)
+        version, decimals = self.pinned.version.version, self.spec.score.score_metric_rounding
+        return Judged(scores, score_rows(scores, self.spec.name, version, decimals), judgements, failures)
 
-    def build(rows: pl.DataFrame, names: frozenset[str]) -> SeriesBatch:
+    def _score(self, shard: int, found: Candidates) -> tuple[pl.DataFrame, dict[str, str]]:
+        model = self.pinned.models[shard]
+        plan = self._plan(shard, model, found.awaiting)
+        nulls = null_scores(plan.null_rows)
+        if plan.to_score.is_empty():
+            return nulls, {}
+        wanted = build_times(plan.to_score)
+        history = read_history(self.library, sorted(plan.full)) if plan.full else found.rows.clear()
+        work = ToScore(model, self._build(found.rows, plan.fresh, wanted), self._build(history, plan.full, wanted), wanted)
+        scores, failures = score_shard(work, self.spec, self.workers)
+        return pl.concat([fill_scores(scores), nulls]), failures
+
+    def _plan(self, shard: int, model: FittedModel, awaiting: pl.DataFrame) -> Plan:
+        """Decide for each awaiting point how it is judged."""
+        names = awaiting["metric_name"].unique().to_list()
+        excluded = frozenset(name for name in names if not _is_scored(name, self.spec))
+        ignored = find_ignored(awaiting, build_sight(self.spec, self.pinned.features))
+        known = {name: state.checkpoint for name, state in model.states.items()}
+        if self.pinned.features[0].freq is None:
+            # All rows after the shard's checkpoint are read; one before it that awaits a judgement came late.
+            known = dict.fromkeys(known, self.pinned.version.find_checkpoint(shard).timestamp())
+        return build_plan(awaiting, excluded, known, ignored)
+
+    def _build(self, rows: pl.DataFrame, names: frozenset[str], wanted: Mapping[str, Floats]) -> SeriesBatch:
         chosen = rows.filter(pl.col("metric_name").is_in(sorted(names)))
         # What is not learned is judged all the same, when its value was corrected.
-        return drop_points(build_seen(chosen, sight, library.as_of), forgotten, keep=wanted)
+        seen = build_seen(chosen, build_sight(self.spec, self.pinned.features), self.library.as_of)
+        return drop_points(seen, self.feedback.points, keep=wanted)
 
-    wanted = build_times(plan.to_score)
-    history = read_history(library, sorted(plan.full)) if plan.full else planned.rows.clear()
-    scores, failures = score_shards(ToScore(pinned.models, build(planned.rows, plan.fresh), build(history, plan.full), wanted), spec)
-    return pl.concat([fill_scores(scores), *nulls]), failures
+
+def _keep(found: Candidates, names: list[str]) -> Candidates:
+    is_kept = pl.col("metric_name").is_in(names)
+    return Candidates(found.awaiting.filter(is_kept), found.rows.filter(is_kept))
+
+
+def _limit_first(library: Library, awaiting: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    max_n = library.batch.spec.score.score_max_n
+    if awaiting.is_empty() or awaiting["metric_name"].value_counts()["count"].max() <= max_n:  # type: ignore[operator]
+        return awaiting, awaiting.clear()
+    return limit_first(awaiting, read_scored_names(library), max_n)
+
+
+def _is_scored(name: str, spec: BatchSpec) -> bool:
+    include, exclude = spec.score.score_include_metrics, spec.score.score_exclude_metrics
+    return is_trained(name, spec) and (not include or matches(name, include)) and not matches(name, exclude)
 
 
 def _judge(library: Library, scores: pl.DataFrame, adjustments: Mapping[str, Adjustment]) -> tuple[pl.DataFrame, list[Judgements]]:

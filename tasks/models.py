@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -24,18 +24,58 @@ if TYPE_CHECKING:
     from anomflow.protocols import ModelStore, Session, Warehouse
     from anomflow.spec import BatchSpec, FeatureSpec
 
+# Models of a version up to this size are held together; they take about twice as much when they are loaded.
+HELD_BYTES: Final = 64_000_000
+
+
+class ShelvedModels(Mapping[int, FittedModel]):
+    """The models of a version by shard; many large ones are loaded again when they are asked for, one at a time."""
+
+    def __init__(self, shelf: Shelf, version: Version) -> None:
+        self._shelf = shelf
+        self._objects = {ref.shard: ref for ref in version.objects}
+        self._held: dict[int, FittedModel] = {}
+        self._most = 1
+        sizes = [self._load(shard) for shard in self._objects]  # all of them, so that what is used is known to be whole
+        if sum(sizes) <= HELD_BYTES:
+            self._most = len(sizes)
+
+    def __getitem__(self, shard: int) -> FittedModel:
+        """Return the model of a shard."""
+        if shard not in self._held:
+            self._load(shard)
+        return self._held[shard]
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the shards."""
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        """Return how many shards there are."""
+        return len(self._objects)
+
+    def _load(self, shard: int) -> int:
+        if len(self._held) >= self._most:
+            self._held.clear()
+        ref = self._objects[shard]
+        content = read_object(self._shelf, ref.name)
+        self._held[shard] = load(content, ref.sha256, self._shelf.key)
+        return len(content)
+
+
+@effect("read model", retries=RETRIES)
+def read_object(shelf: Shelf, name: str) -> bytes:
+    """Return the bytes of an object of the store."""
+    return shelf.store.read(name)
+
 
 @dataclass(frozen=True)
 class Pinned:
-    """The version that a run uses, whole."""
+    """The version that a run uses, whole, and the features and time zone that it was made with: scores are made with the same."""
 
     version: Version
     models: Mapping[int, FittedModel]
-
-    @property
-    def features(self) -> tuple[FeatureSpec, str]:
-        """Return the features and the time zone that the models were made with: scores are made with the same."""
-        return load_features(next(iter(self.models.values())).settings)
+    features: tuple[FeatureSpec, str]
 
 
 @dataclass(frozen=True)
@@ -65,19 +105,32 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
     notes: list[str] = []
     for version in read_versions(rows, as_of):
         try:
-            models = {ref.shard: load(shelf.store.read(ref.name), ref.sha256, shelf.key) for ref in version.objects}
+            models = ShelvedModels(shelf, version)
+            features = load_features(models[version.objects[-1].shard].settings)
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue
-        return Pinned(version, models), tuple(notes)
+        return Pinned(version, models, features), tuple(notes)
     return None, tuple(notes)
+
+
+def keep_object(pinned: Pinned, shard: int, shards: int) -> Published | None:
+    """Return a shard's object of a version, to publish it again; None where the version has another number of shards."""
+    if len(pinned.models) != shards:
+        return None
+    model, ref = pinned.models[shard], next(ref for ref in pinned.version.objects if ref.shard == shard)
+    return Published(ref, pinned.version.find_checkpoint(shard), _find_origin(model), len(model.states), model.fingerprint)
+
+
+def _find_origin(model: FittedModel) -> datetime | None:
+    return None if model.origin is None else datetime.fromtimestamp(model.origin, UTC)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Models to publish, by shard, and what is recorded with them."""
+    """Objects to publish as a version, one a shard, and what is recorded with them."""
 
-    models: Mapping[int, FittedModel]
+    shards: Sequence[Published]
     checkpoint: datetime
     created: datetime
     settings: str
@@ -85,13 +138,12 @@ class Draft:
 
 @effect("publish model", retries=RETRIES)
 def publish_version(shelf: Shelf, draft: Draft) -> str:
-    """Write the objects, then the rows that make them a version; return its name. Publishing the same again changes nothing."""
-    shards = [_write_object(shelf, shard, model) for shard, model in sorted(draft.models.items())]
+    """Write the rows that make objects a version; return its name. Publishing the same again changes nothing."""
+    shards = sorted(draft.shards, key=lambda shard: shard.ref.shard)
     version = version_name(shelf.spec.name, draft.checkpoint, [shard.ref for shard in shards])
     facts = {
         "settings": draft.settings,
         "library_versions": json.dumps(library_versions()),
-        "checkpoint": draft.checkpoint,
         "created": draft.created,
     }
     with shelf.warehouse.writing() as session:
@@ -99,12 +151,13 @@ def publish_version(shelf: Shelf, draft: Draft) -> str:
     return version
 
 
-def _write_object(shelf: Shelf, shard: int, model: FittedModel) -> Published:
+@effect("write model", retries=RETRIES)
+def write_object(shelf: Shelf, shard: int, model: FittedModel, checkpoint: datetime) -> Published:
+    """Write the model of a shard, which nobody uses before its version is published."""
     content = sign(dump(model), shelf.key)
     digest = object_name(content)
     shelf.store.write(digest, content)
-    origin = None if model.origin is None else datetime.fromtimestamp(model.origin, UTC)
-    return Published(ObjectRef(shard, digest, digest), origin, len(model.states), model.fingerprint)
+    return Published(ObjectRef(shard, digest, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
 
 
 @effect("drop old models", retries=RETRIES)

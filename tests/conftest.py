@@ -12,3 +12,5 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 # What needs a service is collected where tests/services/run.py has started one.
 collect_ignore = [] if os.environ.get("ANOMFLOW_TEST_SERVICE") else ["services"]
+# The same for what tests/scale_out/run.py installs.
+collect_ignore += [] if os.environ.get("ANOMFLOW_TEST_SCALE") else ["scale_out"]

@@ -16,8 +16,8 @@ HOUR = timedelta(hours=1)
 def version(hours: int, *objects: str, created: int = 0, name: str | None = None) -> pl.DataFrame:
     """Return the rows of a version that knows the rows of the first so many hours, a shard an object."""
     checkpoint = NOW + hours * HOUR
-    shards = [Published(ObjectRef(shard, each, each), None, 1, "f") for shard, each in enumerate(objects)]
-    facts = {"settings": "{}", "library_versions": "{}", "checkpoint": checkpoint, "created": NOW + created * HOUR}
+    shards = [Published(ObjectRef(shard, each, each), checkpoint, None, 1, "f") for shard, each in enumerate(objects)]
+    facts = {"settings": "{}", "library_versions": "{}", "created": NOW + created * HOUR}
     return version_rows("shop", name or version_name("shop", checkpoint, [shard.ref for shard in shards]), shards, facts)
 
 

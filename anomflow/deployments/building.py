@@ -12,6 +12,7 @@ from anomflow.deployments.deployment import After, Deployment, Schedule, WorkPoo
 from anomflow.deployments.placement import Place, resolve
 from anomflow.deployments.plan import DeployPlan
 from anomflow.deployments.variables import build_job_variables, build_pull
+from anomflow.slicing import name_twin
 from anomflow.spec import JOBS, Job
 
 if TYPE_CHECKING:
@@ -62,10 +63,33 @@ def _is_deployed(batch: Batch, plan: DeployPlan) -> bool:
 def build_deployments(batches: Iterable[Batch], plan: DeployPlan) -> tuple[Deployment, ...]:
     """Build the deployments of batches in a stable order: by batch and job, in the layout ``job`` by job."""
     selected = select_batches(batches, plan)
+    twins = tuple(_build_twin(Place(plan, job, batch), batch) for batch in selected for job in find_twin_jobs(batch))
     if plan.spec.layout == "job":
-        return tuple(_build_shared(job, selected, plan) for job in find_jobs(plan))
+        return (*(_build_shared(job, selected, plan) for job in find_jobs(plan)), *twins)
     jobs = find_jobs(plan)
-    return tuple(_build_own(Place(plan, job, batch), batch) for batch in selected for job in jobs)
+    return (*(_build_own(Place(plan, job, batch), batch) for batch in selected for job in jobs), *twins)
+
+
+def find_twin_jobs(batch: Batch) -> tuple[DeployJob, ...]:
+    """Return the jobs of a batch whose shards are runs of a deployment of their own."""
+    models = batch.spec.models
+    return ("train", "score") if models.scale_out == "deployments" and models.shards > 1 else ()
+
+
+def _build_twin(place: Place, batch: Batch) -> Deployment:
+    """Build the deployment whose runs are the shards of a job's runs: without a schedule, and a limit, which would cancel them."""
+    job, layout = place.job, place.plan.spec.layout
+    base = _build_base(place, name_twin(batch.name))
+    return replace(
+        base,
+        description=f"A shard of {job}, started by the runs that wait for it. Batch: {batch.path.as_posix()}",
+        # Its runs are none of the job's: what follows the job does not follow them.
+        tags=tuple(f"{tag}-shard" if tag == f"job:{job}" else tag for tag in base.tags),
+        parameters=_parameters(batch, place.plan),
+        limit=None,
+        starter=None if layout == "job" else f"{'pipeline' if layout == 'pipeline' else job}/{batch.name}",
+        runs_per_start=batch.spec.models.shards,
+    )
 
 
 def _build_own(place: Place, batch: Batch) -> Deployment:

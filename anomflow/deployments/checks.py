@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from anomflow.deployments.batch_checks import check_batch
-from anomflow.deployments.building import find_jobs, select_batches, slugify
+from anomflow.deployments.building import find_jobs, find_twin_jobs, select_batches, slugify
 from anomflow.deployments.place_checks import check_place, check_stores
 from anomflow.deployments.placement import Place, has_own, resolve
 from anomflow.deployments.plan_checks import check_plan
 from anomflow.errors import Problem
+from anomflow.slicing import name_twin
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
@@ -31,7 +32,7 @@ def _check_all(batches: list[Batch], plan: DeployPlan) -> Iterator[Problem]:
         yield from (problem for job in jobs for problem in check_place(Place(plan, job)))
     for batch in batches:
         yield from check_batch(batch, plan, jobs)
-        for job in jobs:
+        for job in dict.fromkeys((*jobs, *find_twin_jobs(batch))):
             place = Place(plan, job) if shares else Place(plan, job, batch)
             yield from check_stores(batch, resolve(place))
             if not shares and has_own(batch):
@@ -39,9 +40,17 @@ def _check_all(batches: list[Batch], plan: DeployPlan) -> Iterator[Problem]:
 
 
 def _check_names(batches: list[Batch]) -> Iterator[Problem]:
-    """Report batches whose names differ in signs or capitals only: schedules and environment variables know no difference."""
+    """Report batches whose names differ in signs or capitals only: schedules and environment variables know no difference.
+
+    So are those that have the name of another one's shards.
+    """
+    twins = {name_twin(batch.name): batch for batch in batches if find_twin_jobs(batch)}
     first: dict[str, Batch] = {}
     for batch in batches:
+        if batch.name in twins:
+            origin, other = batch.origins["metric_batch"], twins[batch.name]
+            message = f"metric_batch {batch.name} is the name of the deployments of {other.name}'s shards; rename one of the two"
+            yield Problem(origin.where, origin.line, message, "metric_batch")
         other = first.setdefault(slugify(batch.name), batch)
         if other is not batch:
             message = (

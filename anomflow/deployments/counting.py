@@ -63,6 +63,8 @@ def estimate_load(deployments: Iterable[Deployment]) -> Load:
 
 
 def _count_runs_of(deployment: Deployment, by_key: Mapping[str, Deployment]) -> float:
+    if deployment.starter is not None:
+        return deployment.runs_per_start * _count_runs_of(by_key[deployment.starter], by_key)
     for _ in range(len(DEPLOY_JOBS)):  # no chain of a batch's jobs is longer
         if deployment.after is None:
             break

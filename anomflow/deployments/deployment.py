@@ -52,7 +52,8 @@ class Deployment:
     """A deployment of a job's flow; ``key`` (``score/sales``) is unique.
 
     ``pull`` has the steps that fetch the project: none for an image that holds it, None for the folder that is deployed from.
-    ``limit`` is the number of runs at once beyond which new ones are cancelled.
+    ``limit`` is the number of runs at once beyond which new ones are cancelled. ``starter`` is the deployment each of whose
+    runs starts ``runs_per_start`` of this one, where there is one.
     """
 
     job: DeployJob
@@ -65,6 +66,8 @@ class Deployment:
     after: After | None = None
     limit: int | None = 1
     pull: tuple[Mapping[str, Any], ...] | None = None
+    starter: str | None = None
+    runs_per_start: int = 1
 
     @property
     def key(self) -> str:

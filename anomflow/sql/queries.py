@@ -64,7 +64,7 @@ JOB_VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "ingest": (),
     "train": ("table", "batch", "since", "until", "max_n", "metrics", "tie_break"),
     "score": ("table", "batch", "since", "until", "checkpoint", "metrics", "tie_break"),
-    "scores": ("table", "batch", "since", "tie_break"),
+    "scores": ("table", "batch", "since", "metrics", "tie_break"),
     "change": ("table", "batch", "since", "until", "max_n", "tie_break"),
     "plot": ("table", "batch", "until", "max_n", "metrics", "tie_break"),
     "overview": ("table", "batch", "until"),

@@ -179,3 +179,24 @@ def test_load_counts_what_follows_another_and_nothing_that_is_paused(build_proje
     load = estimate_load(build_project({"shop": f"{text}{off}train_default_schedule_status: STOPPED\n"}).values())
     assert (load.deployments, load.scheduled, load.runs) == (7, 3, 90)
     assert load.requests > 15 * load.runs
+
+
+@pytest.mark.parametrize(
+    ("layout", "starters"), [("batch_job", ("train/shop", "score/shop")), ("pipeline", ("pipeline/shop",) * 2), ("job", (None, None))]
+)
+def test_shards_are_runs_of_deployments_without_schedule_limit_and_the_tag_of_the_job(build_project, layout, starters):
+    found = build_project({"shop": "shards: 4\nscale_out: deployments\n", "other": "shards: 4\n"}, f"layout: {layout}\n")
+    twins = [found[f"{job}/shop-shard"] for job in ("train", "score")]
+    assert [key for key in found if key.endswith("-shard")] == ["train/shop-shard", "score/shop-shard"]
+    assert [(twin.schedules, twin.limit, twin.after, twin.starter, twin.runs_per_start) for twin in twins] == [
+        ((), None, None, starter, 4) for starter in starters
+    ]
+    assert twins[1].entrypoint == "flows/score.py:score"
+    assert twins[1].parameters == {"batch": "shop"}
+    assert twins[1].tags == ("anomflow", "project:anomflow", "batch:shop", "job:score-shard")
+
+
+def test_the_runs_of_shards_are_counted(build_project):
+    alone = estimate_load(build_project({"shop": "shards: 4\n"}).values()).runs
+    hours = 24 * 30 * 4 + 6 * 24 * 30 * 4  # four a training each hour, four a scoring each ten minutes
+    assert estimate_load(build_project({"shop": "shards: 4\nscale_out: deployments\n"}).values()).runs == alone + hours

@@ -151,3 +151,8 @@ def test_waiting_for_a_job_that_is_off_is_a_warning(tmp_path, monkeypatch):
     (found,) = load_batches(Path("metrics"), {}).problems
     assert (found.warning, found.line) == (True, 3)
     assert "switched off and so never completes" in found.message
+
+
+def test_no_batch_has_the_name_of_the_shards_of_another(find_problems):
+    (found,) = find_problems({"shop": "shards: 2\nscale_out: deployments\n", "shop-shard": ""})
+    assert "metric_batch shop-shard is the name of the deployments of shop's shards" in found

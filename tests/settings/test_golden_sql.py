@@ -72,7 +72,7 @@ ALL: Final[dict[str, object]] = {
 VARIABLES: Final[dict[Query, tuple[str, ...]]] = {
     "train": ("since", "until", "max_n", "metrics"),
     "score": ("since", "until", "checkpoint", "metrics"),
-    "scores": ("since",),
+    "scores": ("since", "metrics"),
     "change": ("since", "until", "max_n"),
     "plot": ("until", "max_n", "metrics"),
     "overview": ("until",),
@@ -185,7 +185,7 @@ def test_with_the_checkpoint_at_the_start_score_reads_the_whole_window(engine: F
 
 
 def test_scores_are_ours_and_the_newest_of_a_time_is_last(engine: Filled) -> None:
-    found = engine.run(engine.build("scores", since=_at(2)))
+    found = engine.run(engine.build("scores", since=_at(2), metrics=None))
 
     assert _hours(found) == [("b", 2, OURS), ("b", 4, '{"value":0,"model":"old"}'), ("b", 4, OURS)]
     assert tuple(found[0]) == REQUIRED_COLUMNS["scores"]

@@ -37,6 +37,9 @@ left join (
         and metric_timestamp > {{ checkpoint }}
         and metric_timestamp <= {{ until }}
         and metadata like '{"value":%,"model":"%'
+        {%- if metrics is not none %}
+        and metric_name in ({{ metrics }})
+        {%- endif %}
 ) as scores
     on observations.metric_name = scores.metric_name
     and observations.metric_timestamp = scores.metric_timestamp
@@ -53,6 +56,9 @@ left join (
         and metric_timestamp >= {{ since }}
         and metric_timestamp <= {{ checkpoint }}
         and metadata like '{"value":%,"model":"%'
+        {%- if metrics is not none %}
+        and metric_name in ({{ metrics }})
+        {%- endif %}
 ) as earlier
     on observations.metric_name = earlier.metric_name
     and observations.metric_timestamp = earlier.metric_timestamp

@@ -16,5 +16,8 @@ from (
         and metric_type = 'score'
         and metric_timestamp >= {{ since }}
         and metadata like '{"value":%,"model":"%'
+        {%- if metrics is not none %}
+        and metric_name in ({{ metrics }})
+        {%- endif %}
 ) as scores
 order by metric_name, metric_timestamp, row_order

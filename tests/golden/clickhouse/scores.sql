@@ -16,6 +16,7 @@ FROM (
     AND metric_type = 'score'
     AND metric_timestamp >= toDateTime64('2024-01-01 01:00:00.000000', 6, 'UTC')
     AND metadata LIKE '{"value":%,"model":"%'
+    AND metric_name IN ('a''; drop table x; --', 'b')
 ) AS scores
 ORDER BY
   metric_name,

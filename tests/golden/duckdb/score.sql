@@ -35,6 +35,7 @@ left join (
         and metric_timestamp > TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
         and metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
         and metadata like '{"value":%,"model":"%'
+        and metric_name in ('a''; drop table x; --', 'b')
 ) as scores
     on observations.metric_name = scores.metric_name
     and observations.metric_timestamp = scores.metric_timestamp
@@ -51,6 +52,7 @@ left join (
         and metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
         and metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
         and metadata like '{"value":%,"model":"%'
+        and metric_name in ('a''; drop table x; --', 'b')
 ) as earlier
     on observations.metric_name = earlier.metric_name
     and observations.metric_timestamp = earlier.metric_timestamp

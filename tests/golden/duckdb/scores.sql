@@ -16,5 +16,6 @@ from (
         and metric_type = 'score'
         and metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
         and metadata like '{"value":%,"model":"%'
+        and metric_name in ('a''; drop table x; --', 'b')
 ) as scores
 order by metric_name, metric_timestamp, row_order

@@ -1,0 +1,104 @@
+"""What the run of a shard hands over to the run that waits for it: an object of the model store, signed as models are."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from anomflow.errors import CorruptModelError, ModelError
+from anomflow.signing import sign, verify
+from anomflow.versions import ObjectRef, Published
+from tasks.effects import RETRIES, effect
+
+if TYPE_CHECKING:
+    from tasks.models import Shelf
+    from tasks.shard_runs import ShardRuns
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What became of the metrics of a shard, and its object where it was trained."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the runs of all shards handed over, and why shards have nothing, by shard."""
+
+    parts: Mapping[int, Handover]
+    lost: Mapping[int, str]
+
+    @property
+    def total(self) -> Handover:
+        """Return all that was handed over, in one."""
+        counts: Counter[str] = Counter()
+        for part in self.parts.values():
+            counts.update(part.counts)
+        failures = {name: reason for part in self.parts.values() for name, reason in part.failures.items()}
+        return Handover(dict(counts), failures, tuple(dict.fromkeys(note for part in self.parts.values() for note in part.notes)))
+
+
+@effect("hand over", retries=RETRIES)
+def write_handover(shelf: Shelf, name: str, handover: Handover) -> None:
+    """Write what a run hands over."""
+    shelf.store.write(name, sign(_dump(handover), shelf.key))
+
+
+@effect("gather shards", retries=RETRIES)
+def gather(shelf: Shelf, runs: ShardRuns) -> Gathered:
+    """Read and remove what the runs of the shards handed over; what cannot be read counts as lost."""
+    parts: dict[int, Handover] = {}
+    lost = dict(runs.lost)
+    for shard in sorted(set(range(shelf.spec.models.shards)) - set(lost)):
+        try:
+            parts[shard] = _load(bytes(verify(shelf.store.read(name_handover(runs.job, runs.parent, shard)), shelf.key)))
+        except ModelError as error:
+            lost[shard] = str(error)
+    for shard in parts:
+        shelf.store.delete(name_handover(runs.job, runs.parent, shard))
+    return Gathered(parts, dict(sorted(lost.items())))
+
+
+def name_handover(job: str, parent: str, shard: int) -> str:
+    """Name what the run of a shard hands over to its parent."""
+    return f"shard-runs/{parent}/{job}/{shard}"
+
+
+def _dump(handover: Handover) -> bytes:
+    published = handover.published
+    made: dict[str, Any] | None = None
+    if published is not None:
+        made = {
+            "shard": published.ref.shard,
+            "name": published.ref.name,
+            "sha256": published.ref.sha256,
+            "checkpoint": published.checkpoint.isoformat(),
+            "origin": None if published.origin is None else published.origin.isoformat(),
+            "metrics": published.metrics,
+            "fingerprint": published.fingerprint,
+        }
+    content = {"counts": handover.counts, "failures": handover.failures, "notes": list(handover.notes), "published": made}
+    return json.dumps(content).encode()
+
+
+def _load(content: bytes) -> Handover:
+    try:
+        said = json.loads(content)
+        made = said["published"]
+        return Handover(said["counts"], said["failures"], tuple(said["notes"]), None if made is None else _build(made))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptModelError(f"what the run of a shard handed over cannot be read: {error}") from error
+
+
+def _build(made: Mapping[str, Any]) -> Published:
+    origin = None if made["origin"] is None else datetime.fromisoformat(made["origin"])
+    ref = ObjectRef(made["shard"], made["name"], made["sha256"])
+    return Published(ref, datetime.fromisoformat(made["checkpoint"]), origin, made["metrics"], made["fingerprint"])

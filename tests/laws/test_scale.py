@@ -1,0 +1,139 @@
+"""The same rows however the work is divided: into slices, shards, processes, or runs of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from anomflow.batches import load_batch
+from anomflow.errors import RunError
+from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run, sum_up
+from flows.score import score_stage
+from flows.train import publish_shards, train_stage
+from tasks.handover import gather
+from tasks.shard_runs import ShardRuns
+from tests.world import START, Clock, World, at, series
+
+NAMES = [f"metric-{number}" for number in range(12)]
+STEPS = (("train", 199), ("score", 200), ("score", 215), ("train", 220), ("score", 229))
+
+
+def build_rows() -> pl.DataFrame:
+    parts = [series(name, 230, spikes=[190 + number, 226], seed=number) for number, name in enumerate(NAMES)]
+    return pl.concat([*parts, series("short", 5), series("ended", 100)])
+
+
+def open_world(folder: Path, settings: str, patch: pytest.MonkeyPatch) -> World:
+    patch.setenv("ANOMFLOW_HOME", str(folder / "home"))
+    (folder / "home").mkdir(parents=True)
+    world = World(folder, Clock(START))
+    world.configure(settings)
+    world.put(build_rows())
+    world.run("ingest", as_of=at(229))
+    return world
+
+
+def correct(world: World) -> None:
+    """Correct a row that is long judged, and let one come late."""
+    world.sql(
+        "update metrics set metric_value = 500 where metric_type = 'metric' and metric_name = 'metric-3'"
+        " and metric_timestamp = timestamptz '2026-01-09 01:00:00+00'"
+    )
+
+
+def read_rows(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    """Return what a user sees: values, scores and alerts, without the name of the version."""
+    rows = world.sql("""
+        select metric_name, metric_timestamp, metric_type, metric_value, regexp_replace(metadata, '"model":"[^"]*"', '') as metadata
+        from metrics order by all
+    """)
+    return {"metrics": rows.rows(), "alerts": world.alerts().drop("detected_at").rows()}
+
+
+def run_steps(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    for job, hour in STEPS:
+        if hour == 215:
+            correct(world)
+        world.run(job, as_of=at(hour))
+    return read_rows(world)
+
+
+def open_part(world: World, hour: int, shard: int) -> Run:
+    request = Request("shop", at(hour), send=True, metrics=str(world.folder / "metrics"), shard=shard, parent="p")
+    return Run(load_batch(metrics_folder(request), "shop", {}, {}), request, world.clock)
+
+
+def run_parts(world: World, shards: int, lost: frozenset[int] = frozenset()) -> dict[str, list[tuple[Any, ...]]]:
+    """Run the steps as runs of shards, the last shard first, and gather what they hand over; those lost are not run."""
+    for job, hour in STEPS:
+        if hour == 215:
+            correct(world)
+        for shard in reversed([shard for shard in range(shards) if shard not in lost]):
+            {"train": train_stage, "score": score_stage}[job](open_part(world, hour, shard))
+        gather_parts(world, ShardRuns(job, "p", dict.fromkeys(lost, "it crashed")), hour)
+    return read_rows(world)
+
+
+def gather_parts(world: World, runs: ShardRuns, hour: int) -> Outcome:
+    whole = world.open(at(hour))
+    return publish_shards(whole, runs) if runs.job == "train" else sum_up("score", gather(whole.shelf, runs))
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
+    """What one run in one piece writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield run_steps(open_world(tmp_path_factory.mktemp("whole"), "", patch))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["slice_rows: 1\n", "slice_rows: 1000\nshards: 3\n", "shards: 5\n"],
+    ids=["a-metric-at-a-time", "slices-of-shards", "shards"],
+)
+def test_slices_and_shards_write_the_same_rows(tmp_path, monkeypatch, expected, settings):
+    assert run_steps(open_world(tmp_path, settings, monkeypatch)) == expected
+
+
+def test_runs_of_shards_write_the_same_rows(tmp_path, monkeypatch, expected):
+    world = open_world(tmp_path, "shards: 3\nscale_out: deployments\n", monkeypatch)
+    assert run_parts(world, 3) == expected
+    assert world.table("_models").group_by("version").len()["len"].to_list() == [3, 3]
+    assert [path for path in (tmp_path / "home").rglob("shard-runs/**/*") if path.is_file()] == []
+
+
+def test_a_lost_shard_loses_no_row_and_holds_no_other_up(tmp_path, monkeypatch, expected):
+    world = open_world(tmp_path, "shards: 3\nscale_out: deployments\n", monkeypatch)
+    train_stage(open_part(world, 199, 0))
+    outcome = gather_parts(world, ShardRuns("train", "p", {1: "it crashed", 2: "it crashed"}), 199)
+    assert outcome.text.endswith("2 shards failed ('1': it crashed; '2': it crashed)")
+    for shard in (1, 2):
+        score_stage(open_part(world, 200, shard))
+    score_stage(open_part(world, 200, 0))
+    assert world.uncovered(at(100)).filter(metric_timestamp=at(150)).is_empty()
+
+    train_stage(open_part(world, 210, 1))
+    gather_parts(world, ShardRuns("train", "p", {0: "it crashed", 2: "it crashed"}), 210)
+    world.run("score", as_of=at(229))
+    assert world.uncovered(START).is_empty()
+    judged = [row for row in expected["metrics"] if row[2] == "score"]
+    assert [row[:3] for row in read_rows(world)["metrics"] if row[2] == "score"] == [row[:3] for row in judged]
+
+
+def test_nothing_is_published_where_every_shard_is_lost(tmp_path, monkeypatch):
+    world = open_world(tmp_path, "shards: 2\nscale_out: deployments\n", monkeypatch)
+    outcome = gather_parts(world, ShardRuns("train", "p", {0: "it crashed", 1: "it crashed"}), 199)
+    assert not outcome.worked
+    assert world.open(at(199)).store.names() == []
+
+
+@pytest.mark.parametrize(("shard", "parent", "words"), [(3, "p", "shards 0 to 2"), (-1, "p", "shards 0 to 2"), (1, None, "without parent")])
+def test_a_shard_that_nobody_waits_for_is_refused(tmp_path, monkeypatch, shard, parent, words):
+    world = open_world(tmp_path, "shards: 3\n", monkeypatch)
+    request = Request("shop", at(1), metrics=str(tmp_path / "metrics"), shard=shard, parent=parent)
+    with pytest.raises(RunError, match=words):
+        open_run(request, world.clock)

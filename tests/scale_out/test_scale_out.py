@@ -1,0 +1,147 @@
+"""Shards as runs on a real Prefect server and worker, a pool of processes, a Dask cluster: the same rows as of one run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mail_receiver import find_free_port
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.objects import FlowRun
+from prefect.flow_runs import wait_for_flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling
+
+from anomflow.batches import load_batch
+from anomflow.deployments.building import build_deployments
+from anomflow.deployments.plan import DeployPlan
+from tests.laws.test_scale import open_world, read_rows
+from tests.prefect.test_worker import start, wait_for_health
+from tests.world import World, at
+
+pytestmark = [pytest.mark.worker, pytest.mark.timeout(540)]
+ROOT = Path(__file__).parents[2]
+SHARDS = 3
+SETTINGS = f"shards: {SHARDS}\nscale_out: deployments\nshard_timeout: 5min\n"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A server, and a worker of the pool `local`; nobody works for the pool `idle`."""
+    folder = tmp_path_factory.mktemp("office")
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ANOMFLOW_"))}
+    environment = {
+        **inherited,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    serving = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    working = ["worker", "start", "--pool", "local", "--type", "process", "--name", "worker"]
+    with start(serving, environment, folder / "server.log") as server:
+        wait_for_health(url, server, folder / "server.log")
+        with temporary_settings({PREFECT_API_URL: url}):
+            with get_client(sync_client=True) as client:
+                for pool in ("local", "idle"):
+                    client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+            with start(working, environment, folder / "worker.log"):
+                yield
+
+
+def deploy(world: World, twin_pool: str = "local") -> dict[str, Any]:
+    """Create the deployments that `sync` writes for the batch, and return their ids by key."""
+    plan = DeployPlan(metrics=str(world.folder / "metrics"))
+    batch = load_batch(world.folder / "metrics", "shop", {}, {})
+    pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
+    found = {}
+    with get_client(sync_client=True) as client:
+        for built in build_deployments([batch], plan):
+            found[built.key] = client.create_deployment(
+                client.create_flow_from_name(built.job),
+                built.name,
+                entrypoint=built.entrypoint,
+                pull_steps=pull,
+                work_pool_name=twin_pool if built.name.endswith("-shard") else "local",
+                parameters=dict(built.parameters),
+                tags=list(built.tags),
+                job_variables={"env": {"ANOMFLOW_HOME": str(world.folder / "home")}},
+                enforce_parameter_schema=False,
+            )
+    return found
+
+
+def submit(deployment: Any, hour: int) -> FlowRun:
+    with get_client(sync_client=True) as client:
+        return client.create_flow_run_from_deployment(deployment, parameters={"as_of": at(hour).isoformat()})
+
+
+def wait(run: FlowRun) -> FlowRun:
+    return asyncio.run(wait_for_flow_run(run.id, timeout=300, poll_interval=1))
+
+
+def find_children(run: FlowRun) -> list[FlowRun]:
+    with get_client(sync_client=True) as client:
+        return client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id])))
+
+
+@pytest.fixture
+def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What one run in one process writes."""
+    world = open_world(tmp_path / "expected", "", monkeypatch)
+    world.run("train", "score", as_of=at(229))
+    return read_rows(world)
+
+
+def test_shards_as_runs_write_the_same_rows(office, tmp_path, monkeypatch, expected):
+    world = open_world(tmp_path / "shards", SETTINGS, monkeypatch)
+    ids = deploy(world)
+    for job in ("train", "score"):
+        done = wait(submit(ids[f"{job}/shop"], 229))
+        assert (done.state.name, len(find_children(done))) == ("Completed", SHARDS), done.state.message
+    assert read_rows(world) == expected
+
+
+def test_a_run_that_is_cancelled_ends_the_runs_of_its_shards(office, tmp_path, monkeypatch):
+    ids = deploy(open_world(tmp_path, SETTINGS, monkeypatch), twin_pool="idle")
+    parent = submit(ids["train/shop"], 229)
+    deadline = asyncio.run(_wait_for_children(parent))
+    assert deadline
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(parent.id, Cancelling())
+    assert wait(parent).state.is_cancelled()
+    assert {child.state.name for child in find_children(parent)} <= {"Cancelled", "Cancelling"}
+
+
+def test_shards_that_nobody_runs_are_given_up_after_the_time_limit(office, tmp_path, monkeypatch):
+    ids = deploy(open_world(tmp_path, SETTINGS.replace("5min", "3s"), monkeypatch), twin_pool="idle")
+    done = wait(submit(ids["train/shop"], 229))
+    assert done.state.is_failed()
+    assert f"{SHARDS} shards failed" in done.state.message
+    assert "was not done after 3 seconds (shard_timeout)" in done.state.message
+    assert {child.state.name for child in find_children(done)} <= {"Cancelled", "Cancelling"}
+
+
+async def _wait_for_children(run: FlowRun) -> bool:
+    for _ in range(120):
+        if len(await asyncio.to_thread(find_children, run)) == SHARDS:
+            return True
+        await asyncio.sleep(1)
+    return False
+
+
+@pytest.mark.parametrize("settings", ["processes: 2\n", "processes: 2\nscale_out: dask\nshards: 2\n"], ids=["processes", "dask"])
+def test_processes_and_dask_write_the_same_rows(tmp_path, monkeypatch, expected, settings):
+    monkeypatch.setattr("anomflow.workers.LEAST_ROWS", 1)  # or all is done here
+    world = open_world(tmp_path / "other", settings, monkeypatch)
+    world.run("train", "score", as_of=at(229))
+    assert read_rows(world) == expected
