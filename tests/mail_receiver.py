@@ -127,16 +127,16 @@ def run_silent_server() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
-def write_certificate(path: Path) -> Path:
-    """Write the key and certificate of 127.0.0.1 into one PEM file, which serves as its own authority."""
+def write_certificate(path: Path, host: str = "localhost") -> Path:
+    """Write the key and certificate of 127.0.0.1 and a host into one PEM file, which serves as its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(
         subject_name=name, issuer_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number()
     )
     dated = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     signed = dated.add_extension(names, critical=False).sign(key, hashes.SHA256())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(pem + signed.public_bytes(serialization.Encoding.PEM))

@@ -1,7 +1,8 @@
 """Start each service, run its tests, stop it, and print how many passed: ``python tests/services/run.py [NAME ...]``.
 
 An engine is one file in ``engines/``. Its tests are the conformance suite, the queries of all jobs, the whole chain
-(``test_chain.py``), and ``test_<name>_service.py`` where there is one. A test that is skipped fails the run.
+(``test_chain.py``), and ``test_<name>_service.py`` where there is one. ``suites.py`` lists tests that start themselves what
+they need. A test that is skipped fails the run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -50,11 +52,37 @@ def run_engine(name: str, arguments: list[str]) -> Count:
     own = ROOT / "tests" / "services" / f"test_{name}_service.py"
     files = arguments or [*SHARED, *([str(own)] if own.is_file() else [])]
     with tempfile.TemporaryDirectory(prefix=f"anomflow-{name}-") as folder, service.start(Path(folder)) as given:
-        report = Path(folder) / "report.xml"
-        environment = os.environ | given | {"ANOMFLOW_TEST_SERVICE": name, "PYTHONPATH": os.pathsep.join([str(ROOT), str(packages)])}
+        return run_tests(Tests(name, files, packages, {**given, "ANOMFLOW_TEST_SERVICE": name}))
 
-        subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", *files], cwd=ROOT, env=environment, check=False)
-        return read_count(name, report)
+
+def run_suite(name: str, arguments: list[str]) -> Count:
+    """Run the tests of one suite."""
+    from tests.services.service import install_with_needs
+    from tests.services.suites import SUITES, install_programs
+
+    suite = SUITES[name]
+    install_programs(suite.programs)
+    packages = install_with_needs(name, suite.packages) if suite.packages else ROOT
+    return run_tests(Tests(name.replace("-", " "), arguments or [str(ROOT / "tests" / "services" / suite.file)], packages))
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Tests by their files, a folder of packages for them, and their environment besides ours."""
+
+    name: str
+    files: list[str]
+    packages: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_tests(tests: Tests) -> Count:
+    """Run tests in a process of their own and count them."""
+    environment = os.environ | dict(tests.environment) | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tests.packages)])}
+    with tempfile.TemporaryDirectory(prefix="anomflow-report-") as folder:
+        report = Path(folder) / "report.xml"
+        subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", *tests.files], cwd=ROOT, env=environment, check=False)
+        return read_count(tests.name, report)
 
 
 def read_count(name: str, report: Path) -> Count:
@@ -69,12 +97,15 @@ def read_count(name: str, report: Path) -> Count:
 
 
 def main(names: list[str], arguments: list[str]) -> int:
-    """Run the engines, all when none is named; arguments behind ``--`` go to pytest instead of the usual files."""
-    known = sorted(path.stem for path in (ROOT / "tests" / "services" / "engines").glob("*.py"))
+    """Run engines and suites, all when none is named; arguments behind ``--`` go to pytest instead of the usual files."""
+    from tests.services.suites import SUITES
+
+    engines = sorted(path.stem for path in (ROOT / "tests" / "services" / "engines").glob("*.py"))
+    known = [*engines, *SUITES]
     if unknown := sorted(set(names) - set(known)):
-        print(f"no engine {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        print(f"no service {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    counts = [run_engine(name, arguments) for name in names or known]
+    counts = [(run_engine if name in engines else run_suite)(name, arguments) for name in names or known]
     print("--- tests against services")
     for count in counts:
         print(count)

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / ".venv" / "services"
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,36 @@ class Service:
 def install_packages(name: str, packages: Sequence[str]) -> Path:
     """Install packages into a folder of their own, unless these are there, and return it."""
     folder = INSTALLED / name
+
+    def install() -> None:
+        subprocess.run([*_PIP, "install", "-qq", "--no-deps", "--target", str(folder), *packages], check=True)
+
+    _install_once(folder, packages, install)
+    return folder
+
+
+def install_with_needs(name: str, packages: Sequence[str]) -> Path:
+    """Install packages with what they need and we lack, unless these are there, and return the folder to import them from."""
+    folder = INSTALLED / name
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
+
+    def install() -> None:
+        venv.create(folder)
+        # pip finds there what is installed already, and leaves it alone.
+        (site / "ours.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+        subprocess.run([*_PIP, "--python", str(folder / "bin" / "python"), "install", "-qq", *packages], check=True)
+
+    _install_once(folder, packages, install)
+    return site
+
+
+def _install_once(folder: Path, packages: Sequence[str], install: Callable[[], None]) -> None:
     mark = folder / "packages.txt"
     wanted = "\n".join((sys.version, *packages))
     if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(folder, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-deps", "--target", str(folder)]
-        subprocess.run([*command, *packages], check=True)
+        install()
         mark.write_text(wanted, encoding="utf-8")
-    return folder
 
 
 def find_free_port() -> int:

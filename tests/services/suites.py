@@ -1,0 +1,36 @@
+"""What is tested as it is deployed: against a real server and worker of Prefect, and what stands for a cloud."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Tests in one file, the packages that they need (with what these need), and programs with their package of Debian."""
+
+    file: str
+    packages: Sequence[str] = ()
+    programs: Sequence[tuple[str, str]] = ()
+
+
+SUITES: Final[Mapping[str, Suite]] = {
+    "prefect": Suite("test_deployed_prefect.py", programs=(("chromium", "chromium"),)),
+    "ecs": Suite("test_deployed_ecs.py", ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
+    # httplib2, by which Google's client speaks, passes a proxy by where PySocks is not.
+    "cloud-run": Suite("test_deployed_cloud_run.py", ("prefect-gcp==0.6.22", "PySocks==1.7.1")),
+}
+
+
+def install_programs(programs: Sequence[tuple[str, str]]) -> None:
+    """Install the programs that are not there."""
+    missing = [package for program, package in programs if shutil.which(program) is None]
+    if missing:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["/usr/bin/apt-get", "update", "-qq"], check=True, env=environment)
+        subprocess.run(["/usr/bin/apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, env=environment)

@@ -1,0 +1,157 @@
+"""Deployed to a real server: schedules and triggers run on a process worker until an alert is mailed; its chart is seen in the UI."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+
+import pytest
+from PIL import Image
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact, FlowRun
+from prefect_server import serve_prefect, start
+
+from tests.services.browser import Page, open_page
+from tests.services.deployed import MARKS, Project, build_project, serve_mail, wait_for
+from tests.world import YAML, Mailbox
+
+pytestmark = MARKS
+BATCH = """\
+ingest_cron_schedule: "* * * * *"
+train_trigger: after ingest
+score_trigger: after train
+alert_trigger: after score
+plot_trigger: after alert
+disable_change: true
+alert_methods: [email/oncall]
+"""
+DEPLOY = """\
+project: shop
+manual_jobs: []
+pools:
+  local:
+    type: process
+    job_variables: {{env: {{ANOMFLOW_HOME: {home}}}}}
+"""
+BLOCKS = """\
+email/oncall:
+  host: ${ANOMFLOW_EMAIL_HOST}
+  port: ${ANOMFLOW_EMAIL_PORT}
+  security: none
+  sender: ${ANOMFLOW_EMAIL_SENDER}
+  recipients: ["${ANOMFLOW_EMAIL_RECIPIENTS}"]
+"""
+# The picture in the text of the artifact, as the browser has it.
+PICTURE = """(() => {
+  const image = [...document.images].find(one => one.src.startsWith('data:image/') && one.alt === 'orders');
+  if (!image || !image.complete || !image.naturalWidth) return null;
+  image.scrollIntoView();
+  const {x, y, width, height} = image.getBoundingClientRect();
+  return {x: x + scrollX, y: y + scrollY, width, height};
+})()"""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    # Without its address the UI asks port 4200 of the browser's machine.
+    with serve_prefect(tmp_path_factory.mktemp("server"), PREFECT_SERVER_UI_ENABLED="true", PREFECT_SERVER_UI_API_URL="/api") as given:
+        yield given
+
+
+@dataclass
+class Story:
+    """What came of a deployed project: its mails, and the chart that a run published."""
+
+    project: Project
+    mailbox: Mailbox
+    chart: Artifact
+
+    @property
+    def mail(self) -> EmailMessage:
+        return self.mailbox.mails[0]
+
+
+@pytest.fixture(scope="module")
+def story(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Deploy the project, and let the worker work until a chart shows the alert that was mailed."""
+    folder, mailbox = tmp_path_factory.mktemp("project"), Mailbox()
+    with serve_mail(mailbox) as channel:
+        project = build_project(folder, environment | channel)
+        project.write("metrics/shop/shop.yaml", YAML.format(batch="shop") + BATCH)
+        project.write("deploy.yaml", DEPLOY.format(home=folder / "home"))
+        project.write("blocks.yaml", BLOCKS)
+        project.create_pool("local", "process")
+        project.run("cli.main", "blocks", "apply", "blocks.yaml")
+        project.deploy()
+        log = folder / "worker.log"
+        with start(["worker", "start", "--pool", "local"], dict(project.environment), log):
+            wait_for(lambda: has_completed(project, "ingest"), 150, log)
+            # On a server of Prefect's own, what waits for runs of a schedule's first five minutes is started 15 minutes late.
+            project.submit("train")
+            chart = wait_for(lambda: find_chart(project) if mailbox.mails else None, 300, log)
+            yield Story(project, mailbox, chart)
+
+
+def find_chart(project: Project) -> Artifact | None:
+    with project.client() as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["charts-shop"])))
+    return found[0] if found else None
+
+
+def has_completed(project: Project, job: str) -> bool:
+    return any(str(run.name).startswith(job) and run.state and run.state.is_completed() for run in read_runs(project))
+
+
+def read_runs(project: Project) -> list[FlowRun]:
+    with project.client() as client:
+        return [run for run in client.read_flow_runs() if run.state is not None and not run.state.is_scheduled()]
+
+
+def test_schedules_and_triggers_run_until_an_alert_is_mailed_with_its_chart(story):
+    jobs = {str(run.name).split()[0] for run in read_runs(story.project)}
+    assert {"ingest", "train", "score", "alert", "plot"} <= jobs
+    ingests = [run for run in read_runs(story.project) if str(run.name).startswith("ingest")]
+    assert {run.auto_scheduled for run in ingests} == {True}
+    assert "orders" in story.mail["Subject"]
+    pictures = [Image.open(io.BytesIO(part.get_content())) for part in story.mail.walk() if part.get_content_maintype() == "image"]
+    assert [is_drawn(picture) for picture in pictures] == [True]
+
+
+def is_drawn(picture: Image.Image) -> bool:
+    """Tell whether there are lines, words and areas rather than one colour."""
+    colours = picture.convert("RGB").getcolors(picture.width * picture.height) or []
+    largest = max(count for count, _ in colours)
+    return len(colours) > 20 and largest < 0.99 * picture.width * picture.height
+
+
+def test_the_alert_is_told_once_however_often_it_is_looked_at(story):
+    project = story.project
+    before = project.world.table("_deliveries")
+    assert before.select("channel", "state").rows() == [("email/oncall", "sent")]
+    with project.client() as client:
+        client.pause_deployment(project.read_deployments()["ingest"].id)
+    wait_for(lambda: not [run for run in read_runs(project) if run.state and not run.state.is_final()], 120, project.folder / "worker.log")
+    state = project.wait(project.submit("alert"))
+    assert state.name == "Completed", state.message
+    assert project.world.table("_deliveries").rows() == before.rows()
+    assert len(story.mailbox.mails) == 1
+    (alert,) = project.world.alerts(status="open").iter_rows(named=True)
+    assert (alert["metric_name"], alert["message_id"]) == ("orders", before["message_id"].item())
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with open_page(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("ui", ["v2/", ""], ids=["new", "old"])
+def test_the_chart_is_seen_in_the_ui_of_prefect(story, page, tmp_path, ui):
+    page.open(f"{story.project.url.removesuffix('api')}{ui}artifacts/artifact/{story.chart.id}")
+    place = wait_for(lambda: page.evaluate(PICTURE), 90, story.project.folder / "worker.log")
+    seen = tmp_path / "seen.png"
+    seen.write_bytes(page.take_picture(place))
+    assert place["width"] > 300
+    assert is_drawn(Image.open(seen))
