@@ -102,7 +102,7 @@ def test_an_example_of_the_help_is_understood(example: str):
     while hasattr(command, "commands"):
         context = command.make_context("anomflow", list(arguments), parent=context)
         _, command, arguments = command.resolve_command(context, [*getattr(context, "_protected_args", []), *context.args])
-    assert command.make_context("anomflow", list(arguments), parent=context).params
+    assert command.make_context("anomflow", list(arguments), parent=context).command is command
 
 
 def test_the_help_has_examples_of_every_command():

@@ -24,7 +24,8 @@ def test_every_order_of_crons_judges_every_row_and_tells_each_alert_once(world, 
     assert world.uncovered(at(336) - WINDOW).is_empty()
     opened = world.alerts(kind="anomaly", status="open")["metric_timestamp"].to_list()
     assert [at(305) - timedelta(seconds=1), at(325) - timedelta(seconds=1)] == [t for t in opened if t >= at(300)]
-    assert len(set(mailbox.ids)) == len(mailbox.ids) == world.alerts(status="open")["message_id"].n_unique()
+    # Where alert ran before ingest the source was overdue, which is told and resolved as its rows come.
+    assert len(set(mailbox.ids)) == len(mailbox.ids) == world.alerts()["message_id"].drop_nulls().n_unique()
 
 
 def test_late_row_is_judged_and_its_neighbours_keep_their_scores(world, series, at):
