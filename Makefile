@@ -49,7 +49,6 @@ test: install  ## run the tests that need nothing but Python
 
 test-services: install  ## run the tests that need a database server, a worker or a cloud, each installed (apt, pip) and started for it
 	$(BIN)/python tests/services/run.py
-	$(BIN)/python tests/scale_out/run.py
 
 check: install  ## lint, check types, layers, detection, generated files and the lock
 	$(BIN)/ruff check .

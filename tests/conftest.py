@@ -10,7 +10,6 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-# What needs a service is collected where tests/services/run.py has started one.
-collect_ignore = [] if os.environ.get("ANOMFLOW_TEST_SERVICE") else ["services"]
-# The same for what tests/scale_out/run.py installs.
-collect_ignore += [] if os.environ.get("ANOMFLOW_TEST_SCALE") else ["scale_out"]
+# What needs a service, or a server and a worker for minutes, is collected where tests/services/run.py runs it.
+SERVED = ["services", *(f"prefect/test_{part}.py" for part in ("apply", "blocks_command", "deploy", "worker"))]
+collect_ignore = [] if {"ANOMFLOW_TEST_SERVICE", "ANOMFLOW_TEST_SUITE"} & os.environ.keys() else SERVED

@@ -63,7 +63,8 @@ def run_suite(name: str, arguments: list[str]) -> Count:
     suite = SUITES[name]
     install_programs(suite.programs)
     packages = install_with_needs(name, suite.packages) if suite.packages else ROOT
-    return run_tests(Tests(name.replace("-", " "), arguments or [str(ROOT / "tests" / "services" / suite.file)], packages))
+    files = arguments or [str(ROOT / "tests" / file) for file in suite.files]
+    return run_tests(Tests(name.replace("-", " "), files, packages, {"ANOMFLOW_TEST_SUITE": name}))
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,21 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests in one file, the packages that they need (with what these need), and programs with their package of Debian."""
+    """Files of tests (below ``tests``), packages that they need (with what these need), programs with their package of Debian."""
 
-    file: str
+    files: Sequence[str]
     packages: Sequence[str] = ()
     programs: Sequence[tuple[str, str]] = ()
 
 
 SUITES: Final[Mapping[str, Suite]] = {
-    "prefect": Suite("test_deployed_prefect.py", programs=(("chromium", "chromium"),)),
-    "ecs": Suite("test_deployed_ecs.py", ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
+    "server": Suite([f"prefect/test_{part}.py" for part in ("apply", "blocks_command", "deploy", "worker")]),
+    "prefect": Suite(["services/test_deployed_prefect.py"], programs=(("chromium", "chromium"),)),
+    "ecs": Suite(["services/test_deployed_ecs.py"], ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
     # httplib2, by which Google's client speaks, passes a proxy by where PySocks is not.
-    "cloud-run": Suite("test_deployed_cloud_run.py", ("prefect-gcp==0.6.22", "PySocks==1.7.1")),
+    "cloud-run": Suite(["services/test_deployed_cloud_run.py"], ("prefect-gcp==0.6.22", "PySocks==1.7.1")),
+    "scale": Suite(["services/test_scale_out.py"], ("dask==2026.8.0", "distributed==2026.8.0")),
+    "image": Suite(["services/test_image.py"]),
 }
 
 

@@ -17,12 +17,12 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
+from prefect_server import start, wait_for_health
 
 from anomflow.batches import load_batch
 from anomflow.deployments.building import build_deployments
 from anomflow.deployments.plan import DeployPlan
 from tests.laws.test_scale import open_world, read_rows
-from tests.prefect.test_worker import start, wait_for_health
 from tests.world import World, at
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(540)]
