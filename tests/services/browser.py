@@ -45,9 +45,21 @@ class Page:
     def evaluate(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
+    def find_still(self, expression: str, log: Path) -> dict[str, float]:
+        """Return the place of something, once it is there and stays where it is while the page is built."""
+        places: list[Any] = [None]
+
+        def find() -> bool:
+            places.append(self.evaluate(expression))
+            return places[-1] is not None and places[-3:] == [places[-1]] * 3
+
+        wait_for(find, 90, log)
+        found: dict[str, float] = places[-1]
+        return found
+
     def take_picture(self, place: dict[str, float]) -> bytes:
         """Return a PNG of a rectangle of the page."""
-        shot = self.call("Page.captureScreenshot", clip={**place, "scale": 1}, captureBeyondViewport=True)
+        shot = self.call("Page.captureScreenshot", clip={**place, "scale": 1})
         return base64.b64decode(shot["data"])
 
 

@@ -29,7 +29,7 @@ from tests.world import HOUR, START, YAML, Clock, Mailbox, World, series
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("anomflow", "blocks", "cli", "flows", "tasks", "metrics/defaults")
-MARKS = [
+PYTEST_MARKS = [
     pytest.mark.services,
     pytest.mark.timeout(420),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd"),  # the test's mail server, not ours

@@ -11,10 +11,10 @@ from prefect_gcp.workers.cloud_run_v2 import CloudRunWorkerV2
 from prefect_server import serve_prefect, start
 
 from tests.services.cloud_run import Cloud, serve_cloud
-from tests.services.deployed import MARKS, Container, Project, build_cloud_project, build_image_environment, serve_mail, wait_for
+from tests.services.deployed import PYTEST_MARKS, Container, Project, build_cloud_project, build_image_environment, serve_mail, wait_for
 from tests.world import Mailbox
 
-pytestmark = MARKS
+pytestmark = PYTEST_MARKS
 IMAGE = "europe-docker.pkg.dev/acme/metrics/anomflow:1"
 ACCOUNT = "anomflow@acme.iam.gserviceaccount.com"
 DEPLOY = f"""\

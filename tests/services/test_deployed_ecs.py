@@ -12,11 +12,11 @@ import pytest
 from prefect_aws.workers.ecs_worker import ECSWorker
 from prefect_server import serve_prefect, start
 
-from tests.services.deployed import MARKS, Container, Project, build_cloud_project, build_image_environment, serve_mail, wait_for
+from tests.services.deployed import PYTEST_MARKS, Container, Project, build_cloud_project, build_image_environment, serve_mail, wait_for
 from tests.services.service import Server, find_free_port, run_server
 from tests.world import Mailbox
 
-pytestmark = MARKS
+pytestmark = PYTEST_MARKS
 IMAGE = "registry.example.com/metrics/anomflow:1"
 ROLE = "arn:aws:iam::123456789012:role/anomflow"
 CLUSTER = "metrics"

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect_server import serve_prefect, start
 
+from anomflow.chart_panels import INKS, MARKS
 from tests.services.browser import Page, open_page
-from tests.services.deployed import MARKS, Project, build_project, serve_mail, wait_for
+from tests.services.deployed import PYTEST_MARKS, Project, build_project, serve_mail, wait_for
 from tests.world import YAML, Mailbox
 
-pytestmark = MARKS
+pytestmark = PYTEST_MARKS
 BATCH = """\
 ingest_cron_schedule: "* * * * *"
 train_trigger: after ingest
@@ -49,7 +50,7 @@ PICTURE = """(() => {
   if (!image || !image.complete || !image.naturalWidth) return null;
   image.scrollIntoView();
   const {x, y, width, height} = image.getBoundingClientRect();
-  return {x: x + scrollX, y: y + scrollY, width, height};
+  return {x, y, width, height};
 })()"""
 
 
@@ -120,10 +121,10 @@ def test_schedules_and_triggers_run_until_an_alert_is_mailed_with_its_chart(stor
 
 
 def is_drawn(picture: Image.Image) -> bool:
-    """Tell whether there are lines, words and areas rather than one colour."""
-    colours = picture.convert("RGB").getcolors(picture.width * picture.height) or []
-    largest = max(count for count, _ in colours)
-    return len(colours) > 20 and largest < 0.99 * picture.width * picture.height
+    """Tell whether the line of a chart and the mark of an anomaly are seen, by their colours."""
+    found = picture.convert("RGB").getcolors(picture.width * picture.height) or []
+    wanted = [ImageColor.getrgb(ink) for ink in (INKS["line"], MARKS["anomaly"][0])]
+    return all(any(max(abs(a - b) for a, b in zip(ink, colour, strict=True)) < 25 for _, colour in found) for ink in wanted)
 
 
 def test_the_alert_is_told_once_however_often_it_is_looked_at(story):
@@ -150,7 +151,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.mark.parametrize("ui", ["v2/", ""], ids=["new", "old"])
 def test_the_chart_is_seen_in_the_ui_of_prefect(story, page, tmp_path, ui):
     page.open(f"{story.project.url.removesuffix('api')}{ui}artifacts/artifact/{story.chart.id}")
-    place = wait_for(lambda: page.evaluate(PICTURE), 90, story.project.folder / "worker.log")
+    place = page.find_still(PICTURE, story.project.folder / "worker.log")
     seen = tmp_path / "seen.png"
     seen.write_bytes(page.take_picture(place))
     assert place["width"] > 300
