@@ -183,9 +183,12 @@ def deploy() -> Any:
         )
 
 
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    folder = tmp_path_factory.mktemp("office")
+WORKING = ("worker", "start", "--pool", "local", "--type", "process", "--name", "worker")
+
+
+@contextmanager
+def serve_prefect(folder: Path) -> Iterator[dict[str, str]]:
+    """Run a server that this process speaks to, and yield the environment of its workers."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}/api"
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ANOMFLOW_"))}
@@ -198,13 +201,19 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
     serving = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    working = ["worker", "start", "--pool", "local", "--type", "process", "--name", "worker"]
     with start(serving, environment, folder / "server.log") as server:
         wait_for_health(url, server, folder / "server.log")
         with temporary_settings({PREFECT_API_URL: url}):
-            deployment = deploy()
-            with start(working, environment, folder / "worker.log") as worker:
-                yield Office(worker, deployment)
+            yield environment
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("office")
+    with serve_prefect(folder) as environment:
+        deployment = deploy()
+        with start([*WORKING], environment, folder / "worker.log") as worker:
+            yield Office(worker, deployment)
 
 
 @dataclass
