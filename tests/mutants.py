@@ -127,8 +127,8 @@ MUTANTS = (
         1,
         "rows that are excluded or not finite get no score row",
         "tasks/judgement.py",
-        "nulls = [null_scores(plan.null_rows), ",
-        "nulls = [null_scores(plan.null_rows.clear()), ",
+        "nulls = null_scores(plan.null_rows)",
+        "nulls = null_scores(plan.null_rows.clear())",
         "tests/laws/test_judged_once.py::test_rows_that_cannot_be_scored_are_counted_with_their_reason",
     ),
     Mutant(
@@ -262,9 +262,9 @@ MUTANTS = (
     Mutant(
         5,
         "scores are made with the settings of now, not those of the model",
-        "flows/score.py",
-        "features = pinned.features if pinned else",
-        "features = pinned.features if pinned and not pinned else",
+        "tasks/judgement.py",
+        "seen = build_seen(chosen, build_sight(self.spec, self.pinned.features), self.library.as_of)",
+        "seen = build_seen(chosen, build_sight(self.spec), self.library.as_of)",
         "tests/laws/test_features.py::test_new_settings_wait_for_a_model_that_was_made_with_them",
     ),
     Mutant(
@@ -311,8 +311,8 @@ MUTANTS = (
         7,
         "a failed metric is not told of",
         "flows/jobrun.py",
-        "if self.failures:",
-        "if self.failures and not self.counts:",
+        "if reasons else []",
+        "if reasons and not self.counts else []",
         "tests/laws/test_run_record.py",
     ),
     Mutant(

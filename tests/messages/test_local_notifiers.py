@@ -106,7 +106,7 @@ def test_names_of_channels_load_them(tmp_path: Path, message: Message) -> None:
 
 @pytest.mark.parametrize("name", ["pigeon", "", "slack-webhook/team", "File", "loading", "smtp"])
 def test_an_unknown_channel_is_an_error_with_the_known_ones(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="console, email, file"):
+    with pytest.raises(SettingsError, match="console, discord, email, file"):
         load_notifier(name, tmp_path, {})
 
 
@@ -119,9 +119,13 @@ def test_missing_mail_settings_name_their_variables(tmp_path: Path) -> None:
 
 
 def test_kinds_are_the_files_of_the_package() -> None:
-    assert find_kinds(notifiers) == {
-        "console": ConsoleNotifier,
-        "email": EmailNotifier,
-        "file": FileNotifier,
-        "slack": SlackNotifier,
-    }
+    kinds = find_kinds(notifiers)
+    assert [kinds[name] for name in ("console", "email", "file", "slack")] == [ConsoleNotifier, EmailNotifier, FileNotifier, SlackNotifier]
+    assert sorted({*kinds} - {"console", "email", "file", "slack"}) == [
+        "discord",
+        "mattermost",
+        "opsgenie",
+        "pagerduty",
+        "teams",
+        "webhook",
+    ]

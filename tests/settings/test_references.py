@@ -22,7 +22,7 @@ from cli.main import build_app
         ("ingest_db: oracle", "ingest_db is 'oracle', of a kind"),
         (
             "alert_methods: [file, emial]",
-            "alert_methods is 'emial', of a kind that there is none of here; known: console, email, file, slack",
+            "alert_methods is 'emial', of a kind that there is none of here; known: console, discord, email, file, mattermost",
         ),
         ("model_path: s3-buckt/models", "Did you mean s3-bucket?"),
         ("ingest_sql: selec 1 frm", "ingest_sql is hardly SQL of duckdb: "),
