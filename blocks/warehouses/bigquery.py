@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from blocks.warehouses.relational import RelationalSession
 
-_PROJECT: Final = r"[a-z][a-z0-9.:-]*[a-z0-9]"  # google.com:project is one too
+_PROJECT: Final = r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]*[a-z0-9]"  # example.com:project is an old form
 _DATASET: Final = r"[A-Za-z0-9_]+"
 _LABEL: Final = r"[a-z][a-z0-9_-]{0,62}"
 _ENDPOINT: Final = r"https?://[^\s/@?#]+(/[^\s@?#]*)?"
@@ -117,8 +117,7 @@ class BigQueryWarehouse(RelationalWarehouse):
 
     @property
     def location(self) -> str:
-        project = f"{self.project}." if self.project and "." not in self.dataset else ""
-        return f"bigquery:{project}{self.dataset}"
+        return f"bigquery:{self._qualify(self.project)}"
 
     @contextmanager
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
@@ -131,11 +130,13 @@ class BigQueryWarehouse(RelationalWarehouse):
             client.close()
 
     def _find_place(self, project: str) -> Place:
-        dataset = self.dataset if "." in self.dataset else f"{project}.{self.dataset}"
         limits = Limits(
             self.statement_timeout_seconds, self.request_timeout_seconds, self.lock_timeout_seconds, self.maximum_bytes_billed
         )
-        return Place(self.location, dataset, limits, self.labels, has_storage=self._find_endpoint() is None)
+        return Place(self.location, self._qualify(project), limits, self.labels, has_storage=self._find_endpoint() is None)
+
+    def _qualify(self, project: str | None) -> str:
+        return self.dataset if "." in self.dataset or project is None else f"{project}.{self.dataset}"
 
     def _find_endpoint(self) -> str | None:
         return self.endpoint or os.environ.get(_EMULATOR) or None

@@ -86,6 +86,7 @@ class BigQuerySession(RelationalSession):
         return rows.sort("metric_value", maintain_order=True) if table is OBSERVATIONS else rows
 
     def ensure_table(self, table: Table, name: str) -> None:
+        self._ensure_lock(self._name_lock(table, name))
         if self._find_columns(name) is not None:  # who may only write to it may not say "create table if not exists" either
             return
         columns = ", ".join(f"{self.identifier(column)} {self._declare(table, column)}" for column in table.columns)
@@ -175,17 +176,24 @@ class BigQuerySession(RelationalSession):
         return f"delete from {self.identifier(name)} as t where {pruned}{found}"
 
     def _add_columns(self, table: Table, name: str, columns: Sequence[str]) -> None:
-        super()._add_columns(table, name, columns)
-        if columns and self._is_begun:
+        for column in columns:
+            added = f"{self.identifier(column)} {self._declare(table, column)}"
+            self.execute(f"alter table {self.identifier(name)} add column if not exists {added}")
+        if columns:
+            self._refuse_late(f"table {name!r} was given the columns {', '.join(columns)}")
+
+    def _refuse_late(self, made: str) -> None:
+        """Undo a session whose transaction is older than what it needs; tried again, it finds that."""
+        if self._is_begun:
             self.broken = True
-            listed = ", ".join(columns)
-            raise WarehouseBusyError(f"{self.location}: table {name!r} was given the columns {listed}, so this session was undone; run again")
+            raise WarehouseBusyError(f"{self.location}: {made}, so this session was undone; run again")
 
     def _find_columns(self, name: str) -> Sequence[str] | None:
-        project, dataset = self.jobs.place.dataset.split(".")
-        parts = [part.strip("`") for part in self.identifier(name).split("`.`")]
+        self.identifier(name)  # which says what a name may be
+        project, _, dataset = self.jobs.place.dataset.rpartition(".")
+        missing = [project, dataset][: max(2 - name.count("."), 0)]
         with self._breaking():
-            found = self.jobs.find_columns(".".join([project, dataset][: max(3 - len(parts), 0)] + parts))
+            found = self.jobs.find_columns(".".join([*missing, name]))
         self._types[name] = {column.casefold(): name_type(*kind) for column, kind in (found or {}).items()}
         return None if found is None else list(found)
 
@@ -222,16 +230,22 @@ class BigQuerySession(RelationalSession):
                 self.jobs.begin_session()
             self._is_begun = True
 
-    def _lock(self, table: Table, name: str) -> None:
-        """Wait until no other session writes the tables of this table key."""
-        family = name.removesuffix(table.suffix) if table.suffix else name
-        if family in self._locked:
-            return
-        lock = f"{family}{_LOCK_SUFFIX}"
+    def _name_lock(self, table: Table, name: str) -> str:
+        return f"{name.removesuffix(table.suffix) if table.suffix else name}{_LOCK_SUFFIX}"
+
+    def _ensure_lock(self, lock: str) -> None:
         if self._find_columns(lock) is None:
             self.execute(f"create table if not exists {self.identifier(lock)} as select current_timestamp() as locked_at")
+            self._refuse_late(f"table {lock!r} was made")
+
+    def _lock(self, table: Table, name: str) -> None:
+        """Wait until no other session writes the tables of this table key."""
+        lock = self._name_lock(table, name)
+        if lock in self._locked:
+            return
+        self._ensure_lock(lock)
         self._take(f"update {self.identifier(lock)} set locked_at = current_timestamp() where true")
-        self._locked.add(family)
+        self._locked.add(lock)
 
     def _take(self, statement: str) -> None:
         end, pauses = time.monotonic() + self.jobs.place.limits.lock_seconds, iter(_PAUSE_SECONDS)

@@ -95,11 +95,17 @@ def build_frame(fetched: pa.Table, location: str) -> pl.DataFrame:
     intervals = [field.name for field in fetched.schema if "interval" in str(field.type)]
     if intervals:
         raise WarehouseError(f"{location}: column {intervals[0]} is an INTERVAL, which cannot be read; cast it in the query")
-    frame: Any = pl.from_arrow(fetched.replace_schema_metadata(None))
+    frame: Any = pl.from_arrow(_cast_decimals(fetched))
     return pl.DataFrame([_plain(column) for column in pl.DataFrame(frame).get_columns()])
 
 
+def _cast_decimals(fetched: pa.Table) -> pa.Table:
+    """Make doubles of decimals here: polars has no BIGNUMERIC."""
+    import pyarrow as pa  # noqa: PLC0415 - the driver loads when it is used
+
+    fields = [pa.field(field.name, pa.float64() if pa.types.is_decimal(field.type) else field.type) for field in fetched.schema]
+    return fetched.cast(pa.schema(fields))
+
+
 def _plain(column: pl.Series) -> pl.Series:
-    if isinstance(column.dtype, pl.BaseExtension):
-        column = column.ext.storage()
-    return column.cast(pl.Float64) if isinstance(column.dtype, pl.Decimal) else column
+    return column.ext.storage() if isinstance(column.dtype, pl.BaseExtension) else column

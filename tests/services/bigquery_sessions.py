@@ -7,10 +7,13 @@ words. This runs in the emulator's environment, which has nothing of ours.
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from typing import Any
 
+import sqlglot
 from bqemulator.api.routes import jobs
+from bqemulator.catalog.ddl_sync import sync_created_table
 from bqemulator.cli import main
 from bqemulator.jobs import executor
 from bqemulator.storage.engine import DuckDBEngine
@@ -19,6 +22,7 @@ CURRENT: ContextVar[Any] = ContextVar("connection of the session", default=None)
 SESSIONS: dict[str, Any] = {}
 CONTROL = {"begin transaction": "begin", "commit transaction": "commit", "rollback transaction": "rollback"}
 END = "call bq.abort_session()"
+LEADING_COMMENTS = re.compile(r"\A\s*(/\*.*?\*/\s*)+", re.DOTALL)  # an apostrophe in one makes it take texts for numbers
 CONFLICTS = ("Conflict on", "write-write conflict", "has been altered")
 REFUSED = "Transaction is aborted due to concurrent update against table. Transaction ID: 1"
 
@@ -50,7 +54,8 @@ async def handle(project_id: str, job_id: str, config: dict[str, Any], **given: 
     text = query.get("query", "").strip().lower()
 
     async def run(sql: str) -> Any:
-        return await handle_query(project_id, job_id, {**config, "query": {**query, "query": sql}}, **given)
+        plain = LEADING_COMMENTS.sub("", sql)
+        return await handle_query(project_id, job_id, {**config, "query": {**query, "query": plain}}, **given)
 
     if query.get("createSession"):
         meta = await run("select 1")
@@ -60,7 +65,10 @@ async def handle(project_id: str, job_id: str, config: dict[str, Any], **given: 
         return meta
     name = find_session(query)
     if name is None:
-        return await run(query["query"])
+        meta = await run(query["query"])
+        if text.startswith("alter table"):
+            tell_columns(jobs._apply_default_dataset(query["query"], query, request_project_id=project_id), project_id, given["ctx"])
+        return meta
     if text == END or text in CONTROL:
         return await handle_control(name, text, run)
     CURRENT.set(SESSIONS[name])
@@ -69,6 +77,12 @@ async def handle(project_id: str, job_id: str, config: dict[str, Any], **given: 
     if error and any(conflict in error["message"] for conflict in CONFLICTS):
         error["message"] = REFUSED
     return meta
+
+
+def tell_columns(sql: str, project_id: str, ctx: Any) -> None:
+    """Tell the API which columns a table has now: the emulator tells those that it was made with."""
+    table = sqlglot.parse_one(sql, read="bigquery").this.sql(dialect="bigquery")
+    sync_created_table(f"create table {table} (x int64)", project_id, ctx)
 
 
 async def keep_no_snapshots(*_: Any) -> None:
