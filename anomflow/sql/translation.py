@@ -34,7 +34,7 @@ def translate(sql: str, dialect: str) -> str:
     if dialect == "duckdb":
         return sql.strip().rstrip(";")
     try:
-        return _suit(statements[0], dialect).sql(dialect=dialect, pretty=True, unsupported_level=ErrorLevel.RAISE)
+        return str(_suit(statements[0], dialect).sql(dialect=dialect, pretty=True, unsupported_level=ErrorLevel.RAISE))
     except (SqlglotError, ValueError) as error:
         raise SqlError(f"cannot be translated to {dialect}: {error}: {_shorten(sql)}") from error
 

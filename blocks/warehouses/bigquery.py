@@ -130,9 +130,7 @@ class BigQueryWarehouse(RelationalWarehouse):
             client.close()
 
     def _find_place(self, project: str) -> Place:
-        limits = Limits(
-            self.statement_timeout_seconds, self.request_timeout_seconds, self.lock_timeout_seconds, self.maximum_bytes_billed
-        )
+        limits = Limits(self.statement_timeout_seconds, self.request_timeout_seconds, self.lock_timeout_seconds, self.maximum_bytes_billed)
         return Place(self.location, self._qualify(project), limits, self.labels, has_storage=self._find_endpoint() is None)
 
     def _qualify(self, project: str | None) -> str:
@@ -150,9 +148,7 @@ class BigQueryWarehouse(RelationalWarehouse):
         options = {"api_endpoint": endpoint} if (endpoint := self._find_endpoint()) else None
         try:
             credentials, project = self._log_in()
-            return bigquery.Client(
-                project=self.project or project, credentials=credentials, location=self.region, client_options=options
-            )
+            return bigquery.Client(project=self.project or project, credentials=credentials, location=self.region, client_options=options)
         except GoogleAuthError as error:
             raise explain_login(error, self.location) from None  # it may quote the key
         except OSError:  # what the client raises where nothing tells the project

@@ -86,7 +86,9 @@ class Jobs:
         config = self._build_config(None)
         config.dry_run = True
         with self._explaining():
-            job = self.client.query(sql, job_config=config, retry=self._build_retry(), job_retry=None, timeout=self.place.limits.http_seconds)
+            job = self.client.query(
+                sql, job_config=config, retry=self._build_retry(), job_retry=None, timeout=self.place.limits.http_seconds
+            )
         return str(job.statement_type)
 
     def find_columns(self, table: str) -> dict[str, tuple[str, str]] | None:

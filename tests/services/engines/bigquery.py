@@ -6,12 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
-import urllib.request
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 
+import httpx
 import sqlglot
 
 from blocks.warehouses.bigquery import BigQueryWarehouse
@@ -56,9 +55,8 @@ def _start(folder: Path) -> Iterator[Mapping[str, str]]:
 
 def _is_healthy(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
+        return httpx.get(f"{endpoint}/bigquery/v2/projects/{PROJECT}/datasets", timeout=5).is_success
+    except httpx.HTTPError:
         return False
 
 
@@ -81,6 +79,20 @@ def run_raw(warehouse: BigQueryWarehouse, statements: Sequence[str]) -> Rows:
             config = bigquery.QueryJobConfig(default_dataset=f"{PROJECT}.{warehouse.dataset}")
             rows = [tuple(row.values()) for row in client.query(sql, job_config=config).result()]
     return rows
+
+
+def find_jobs(warehouse: BigQueryWarehouse) -> list[str]:
+    """Return the statements that were run in the dataset of a warehouse: in small letters, tables by their bare names."""
+    statements = [found["query"]["query"].casefold() for found in find_configurations(warehouse)]
+    return [statement.replace(f"{PROJECT}.{warehouse.dataset}.", "") for statement in statements]
+
+
+def find_configurations(warehouse: BigQueryWarehouse) -> list[dict[str, Any]]:
+    """Return what was asked of each job in the dataset of a warehouse."""
+    address = f"{os.environ['ANOMFLOW_TEST_BIGQUERY']}/bigquery/v2/projects/{PROJECT}/jobs"
+    jobs = httpx.get(address, params={"maxResults": 100_000}, timeout=60).json()["jobs"]
+    configurations = [job["configuration"] for job in jobs]
+    return [found for found in configurations if found.get("query", {}).get("defaultDataset", {}).get("datasetId") == warehouse.dataset]
 
 
 def build_warehouse(folder: Path, seconds: float = 20.0, **changed: Any) -> BigQueryWarehouse:
