@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import polars as pl
 
 from anomflow.errors import WarehouseBusyError, WarehouseError
-from anomflow.frames import OBSERVATIONS, Table
+from anomflow.frames import OBSERVATIONS, TABLES, Table
 from blocks.warehouses.bigquery_errors import is_conflict
 from blocks.warehouses.bigquery_jobs import ROWS, Jobs
 from blocks.warehouses.bigquery_values import COLUMN_TYPES, build_decoding, build_frame, encode_rows, fits, name_type
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[\w\- ]+")
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r"})
 _DEFINITION: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
+_TARGET: Final = re.compile(
+    r"\s*(?:update|delete\s+from|insert\s+into|merge(?:\s+into)?)\s+((?:`[^`]+`|[\w-]+)(?:\.(?:`[^`]+`|[\w-]+))*)", re.IGNORECASE
+)
 _LOCK_SUFFIX: Final = "_lock"
 _PAUSE_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 
@@ -86,7 +89,7 @@ class BigQuerySession(RelationalSession):
         return rows.sort("metric_value", maintain_order=True) if table is OBSERVATIONS else rows
 
     def ensure_table(self, table: Table, name: str) -> None:
-        self._ensure_lock(self._name_lock(table, name))
+        self._ensure_lock(_name_lock(name))
         if self._find_columns(name) is not None:  # who may only write to it may not say "create table if not exists" either
             return
         columns = ", ".join(f"{self.identifier(column)} {self._declare(table, column)}" for column in table.columns)
@@ -96,6 +99,8 @@ class BigQuerySession(RelationalSession):
 
     def execute(self, sql: str) -> int:
         if not _DEFINITION.match(sql):
+            if self.writable and (target := _TARGET.match(sql)):
+                self._lock(target[1].replace("`", ""))
             return super().execute(sql)
         self._columns.clear()
         if not self.writable:
@@ -202,7 +207,7 @@ class BigQuerySession(RelationalSession):
         self._check_types(table, name, present)
         if self.writable:
             self._add_early(table, name, present)
-            self._lock(table, name)
+            self._lock(name)
         return super()._match_columns(table, name)
 
     def _add_early(self, table: Table, name: str, present: Sequence[str]) -> None:
@@ -230,17 +235,14 @@ class BigQuerySession(RelationalSession):
                 self.jobs.begin_session()
             self._is_begun = True
 
-    def _name_lock(self, table: Table, name: str) -> str:
-        return f"{name.removesuffix(table.suffix) if table.suffix else name}{_LOCK_SUFFIX}"
-
     def _ensure_lock(self, lock: str) -> None:
         if self._find_columns(lock) is None:
             self.execute(f"create table if not exists {self.identifier(lock)} as select current_timestamp() as locked_at")
             self._refuse_late(f"table {lock!r} was made")
 
-    def _lock(self, table: Table, name: str) -> None:
+    def _lock(self, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""
-        lock = self._name_lock(table, name)
+        lock = _name_lock(name)
         if lock in self._locked:
             return
         self._ensure_lock(lock)
@@ -262,6 +264,12 @@ class BigQuerySession(RelationalSession):
                 time.sleep(next(pauses, _PAUSE_SECONDS[-1]))
             else:
                 return
+
+
+def _name_lock(name: str) -> str:
+    """Name the table that a writer of any table of a table key changes first."""
+    suffix = next((table.suffix for table in TABLES if table.suffix and name.endswith(table.suffix)), "")
+    return f"{name.removesuffix(suffix)}{_LOCK_SUFFIX}"
 
 
 def _find_bounds(table: Table, rows: pl.DataFrame) -> list[tuple[str, Any]]:

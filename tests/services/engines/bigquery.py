@@ -92,7 +92,7 @@ def find_configurations(warehouse: BigQueryWarehouse) -> list[dict[str, Any]]:
     address = f"{os.environ['ANOMFLOW_TEST_BIGQUERY']}/bigquery/v2/projects/{PROJECT}/jobs"
     jobs = httpx.get(address, params={"maxResults": 100_000}, timeout=60).json()["jobs"]
     configurations = [job["configuration"] for job in jobs]
-    return [found for found in configurations if found.get("query", {}).get("defaultDataset", {}).get("datasetId") == warehouse.dataset]
+    return [found for found in configurations if warehouse.dataset in str(found)]
 
 
 def build_warehouse(folder: Path, seconds: float = 20.0, **changed: Any) -> BigQueryWarehouse:
