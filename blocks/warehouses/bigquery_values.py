@@ -57,7 +57,8 @@ def encode_rows(rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, str]]:
 
     Times travel as microseconds and floats by their shortest exact text, so that each value comes back as it was.
     """
-    start, size, texts = 0, 0, []
+    start, size = 0, 0
+    texts: list[str] = []
     for place, row in enumerate(rows.select(_as_text(rows)).iter_rows()):
         text = json.dumps(row, separators=(",", ":"))
         if texts and size + _measure(text) > _CHUNK_CHARACTERS:
