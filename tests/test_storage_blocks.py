@@ -25,6 +25,7 @@ DRIVERS = (
     "adbc_driver_sqlite",
     "adbc_driver_duckdb",
     "adbc_driver_postgresql",
+    "google.cloud",
     "pyarrow",
     "pandas",
     "sqlglot",
@@ -37,7 +38,7 @@ def block(request: pytest.FixtureRequest) -> type[Block]:
 
 
 def test_the_kinds_are_found_by_their_modules() -> None:
-    assert list(KINDS) == ["duckdb", "postgres", "sqlite", "local"]
+    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "sqlite", "local"]
 
 
 # The first four repeat what Prefect asks of the blocks that it publishes.

@@ -19,7 +19,7 @@ class Engine:
     ``lock_timeout_seconds``. ``run_raw`` runs statements on it without our code and returns the rows of the last. ``foreign``
     are the statements of tables as other hands make them, each with two rows of 2026-01-01 and one of 2026-01-02.
     ``find_schema`` tells where tables lie, ``find_environment`` the variables that name the warehouse. ``cannot`` are tests that
-    the engine fails, by name, with the reason: these must fail.
+    the engine fails, by name (with parameters where only these fail), with the reason: these must fail.
     """
 
     kind: str

@@ -52,7 +52,8 @@ class Quoted(AnsiQuoting):
     def literal(self, value: object) -> str:
         if isinstance(value, datetime):
             return TIME_LITERALS.get(self.dialect, "TIMESTAMP WITH TIME ZONE '{:%Y-%m-%d %H:%M:%S.%f}+00:00'").format(value)
-        return super().literal(value)
+        text = super().literal(value)
+        return text.replace("''", "\\'") if self.dialect == "bigquery" else text
 
     def identifier(self, name: str) -> str:
         return f"`{name}`" if self.dialect in {"bigquery", "clickhouse"} else super().identifier(name)

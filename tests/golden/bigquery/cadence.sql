@@ -10,8 +10,8 @@ SELECT
 FROM (
   SELECT
     metric_name,
-    DATE_DIFF(metric_timestamp, previous_timestamp, SECOND) AS pause,
-    DIV(DATE_DIFF(last_point, metric_timestamp, SECOND), 604800) AS week
+    TIMESTAMP_DIFF(metric_timestamp, previous_timestamp, SECOND) AS pause,
+    DIV(TIMESTAMP_DIFF(last_point, metric_timestamp, SECOND), 604800) AS week
   FROM (
     SELECT
       metric_name,
@@ -29,7 +29,7 @@ FROM (
         AND metric_type = 'metric'
         AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
         AND metric_timestamp <= TIMESTAMP '2024-01-01 05:00:00.000000+00:00'
-        AND metric_name IN ('a''; drop table x; --', 'b')
+        AND metric_name IN ('a\'; drop table x; --', 'b')
     ) AS points
   ) AS neighbours
   WHERE

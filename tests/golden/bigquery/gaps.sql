@@ -18,14 +18,14 @@ WITH neighbours AS (
       AND metric_type = 'metric'
       AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
       AND metric_timestamp <= TIMESTAMP '2024-01-01 05:00:00.000000+00:00'
-      AND metric_name IN ('a''; drop table x; --', 'b')
+      AND metric_name IN ('a\'; drop table x; --', 'b')
   ) AS points
 ), lengths AS (
   SELECT
     metric_name,
     metric_timestamp,
     previous_timestamp,
-    DATE_DIFF(metric_timestamp, previous_timestamp, SECOND) AS pause
+    TIMESTAMP_DIFF(metric_timestamp, previous_timestamp, SECOND) AS pause
   FROM neighbours
   WHERE
     place > 1

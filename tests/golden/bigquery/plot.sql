@@ -19,7 +19,7 @@ FROM (
     metric_batch = 'sales'
     AND metric_type IN ('metric', 'score')
     AND metric_timestamp <= TIMESTAMP '2024-01-01 05:00:00.000000+00:00'
-    AND metric_name IN ('a''; drop table x; --', 'b')
+    AND metric_name IN ('a\'; drop table x; --', 'b')
 ) AS history
 WHERE
   recency <= 2

@@ -20,7 +20,7 @@ FROM (
     AND metric_type = 'metric'
     AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
     AND metric_timestamp <= TIMESTAMP '2024-01-01 05:00:00.000000+00:00'
-    AND metric_name IN ('a''; drop table x; --', 'b')
+    AND metric_name IN ('a\'; drop table x; --', 'b')
 ) AS observations
 LEFT JOIN (
   SELECT

@@ -1,0 +1,278 @@
+"""A session over BigQuery: its names and literals, its upsert, one writer of a table family at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import polars as pl
+
+from anomflow.errors import WarehouseBusyError, WarehouseError
+from anomflow.frames import OBSERVATIONS, TABLES, Table
+from blocks.warehouses.bigquery_errors import is_conflict
+from blocks.warehouses.bigquery_jobs import ROWS, Jobs
+from blocks.warehouses.bigquery_values import COLUMN_TYPES, build_decoding, build_frame, encode_rows, fits, name_type
+from blocks.warehouses.relational import RelationalSession
+from blocks.warehouses.rows import prepare_keys, prepare_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+# https://cloud.google.com/bigquery/docs/tables#table_naming: letters, marks, numbers, connectors, dashes and spaces.
+_NAME: Final = re.compile(r"[\w\- ]+")
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r"})
+_DEFINITION: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
+_TARGET: Final = re.compile(
+    r"\s*(?:update|delete\s+from|insert\s+into|merge(?:\s+into)?)\s+((?:`[^`]+`|[\w-]+)(?:\.(?:`[^`]+`|[\w-]+))*)", re.IGNORECASE
+)
+_LOCK_SUFFIX: Final = "_lock"
+_PAUSE_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+
+
+class BigQuerySession(RelationalSession):
+    """A session of BigQuery's with one transaction over all its statements; one for reading is single queries.
+
+    BigQuery sees no conflict between two transactions that only insert, so each writer first changes the one row of the
+    table ``<table_key>_lock``: of two at once one is ended and tries again. Tables and columns are made outside the transaction, since
+    BigQuery changes none inside.
+    """
+
+    dialect: ClassVar[str] = "bigquery"
+    column_types: ClassVar[Mapping[type[pl.DataType], str]] = COLUMN_TYPES
+    has_keys: ClassVar[bool] = False
+
+    def __init__(self, jobs: Jobs, *, writable: bool) -> None:
+        super().__init__(jobs.place.location, writable=writable)
+        self.jobs = jobs
+        self._rows: str | None = None
+        self._bounds: list[tuple[str, Any]] = []
+        self._is_begun = False
+        self._is_used = False
+        self._locked: set[str] = set()
+        self._types: dict[str, dict[str, str]] = {}
+
+    def begin(self) -> None:
+        """Do nothing: the transaction begins with the first table, so that its state is not older than the lock."""
+
+    def commit(self) -> None:
+        if self._is_begun:
+            self._run("commit transaction")
+            self._is_begun = False
+
+    def rollback(self) -> None:
+        if self._is_begun:
+            self._is_begun = False
+            with contextlib.suppress(Exception):  # it may have been ended by the engine: it is undone either way
+                self.jobs.run("rollback transaction")
+
+    def identifier(self, name: str) -> str:
+        parts = name.split(".")
+        if not all(_NAME.fullmatch(part) for part in parts):
+            allowed = "letters, digits, underscores, dashes and spaces, with a dot between project, dataset and table"
+            raise WarehouseError(f"{name!r} cannot name a table or column of BigQuery; it takes {allowed}")
+        return ".".join(f"`{part}`" for part in parts)
+
+    def read(self, sql: str) -> pl.DataFrame:
+        if not self.writable:
+            with self._breaking():
+                kind = self.jobs.find_statement(sql)
+            if kind != "SELECT":
+                raise WarehouseError(f"{self.location} refused a statement: this session is read-only and takes a SELECT, not {kind}")
+        return super().read(sql)
+
+    def read_table(self, table: Table, name: str, where: str = "true") -> pl.DataFrame:
+        rows = super().read_table(table, name, where)
+        # Rows have no order of time, so the greatest of duplicates is the newest.
+        return rows.sort("metric_value", maintain_order=True) if table is OBSERVATIONS else rows
+
+    def ensure_table(self, table: Table, name: str) -> None:
+        self._ensure_lock(_name_lock(name))
+        if self._find_columns(name) is not None:  # who may only write to it may not say "create table if not exists" either
+            return
+        columns = ", ".join(f"{self.identifier(column)} {self._declare(table, column)}" for column in table.columns)
+        timed = " partition by date(metric_timestamp) cluster by metric_batch, metric_type, metric_name"
+        layout = timed if table.suffix == OBSERVATIONS.suffix else " cluster by metric_batch"
+        self.execute(f"create table if not exists {self.identifier(name)} ({columns}){layout}")
+
+    def execute(self, sql: str) -> int:
+        if not _DEFINITION.match(sql):
+            if self.writable and (target := _TARGET.match(sql)):
+                self._lock(target[1].replace("`", ""))
+            return super().execute(sql)
+        self._columns.clear()
+        if not self.writable:
+            return self._change_rows(sql)  # which says that it may not
+        with self._breaking():
+            self.jobs.run(sql, outside=True)
+        return 0
+
+    def upsert(self, table: Table, name: str, rows: pl.DataFrame) -> None:
+        staged = prepare_rows(table, rows, keep="last")
+        columns = self._adopt(table, name, staged)
+        for part in self._stage_parts(table, staged.select(columns)):
+            self._change_rows(self._delete_staged(table, name, part))
+            self._change_rows(f"{self._insert(name, columns)} from {part} as s")
+
+    def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
+        staged = prepare_rows(table, rows, keep="first")
+        columns = self._adopt(table, name, staged)
+        parts = self._stage_parts(table, staged.select(columns))
+        return sum(self._insert_absent(table, name, columns, part) for part in parts)
+
+    def delete_keys(self, table: Table, name: str, keys: pl.DataFrame) -> int:
+        staged = prepare_keys(table, keys)
+        self._match_columns(table, name)
+        return sum(self._change_rows(self._delete_staged(table, name, part)) for part in self._stage_parts(table, staged))
+
+    def _text_literal(self, value: str) -> str:
+        super()._text_literal(value)
+        return f"'{value.translate(_ESCAPES)}'"
+
+    def _time_literal(self, moment: datetime) -> str:
+        return f"timestamp '{moment.year:04}-{moment:%m-%d %H:%M:%S.%f}+00:00'"
+
+    def _fetch(self, sql: str) -> pl.DataFrame:
+        with self._breaking():
+            return build_frame(self.jobs.fetch(sql), self.location)
+
+    def _change(self, sql: str) -> int:
+        self._begin()
+        self._is_used = True
+        return self._run(sql)
+
+    def _run(self, sql: str) -> int:
+        with self._breaking():
+            return self.jobs.run(sql, self._rows)
+
+    @contextlib.contextmanager
+    def _breaking(self) -> Iterator[None]:
+        try:
+            yield
+        except WarehouseError:
+            self.broken = True
+            raise
+
+    @contextlib.contextmanager
+    def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
+        raise NotImplementedError  # rows travel in parts, each in the statement that needs them
+
+    def _stage_parts(self, table: Table, rows: pl.DataFrame) -> Iterator[str]:
+        """Offer rows in parts as a subquery; parts of observations are near in time, so that each touches few partitions."""
+        ordered = rows.sort("metric_timestamp") if "metric_timestamp" in table.key else rows
+        for part, text in encode_rows(ordered):
+            self._rows = text
+            self._bounds = _find_bounds(table, part)
+            yield build_decoding(part.schema, ROWS, self.identifier)
+        self._rows = None
+        self._bounds = []
+
+    def _match_keys(self, table: Table) -> str:
+        """Bind the times to those of the rows by literals too: only these prune partitions."""
+        pruned = [f"t.metric_timestamp {sign} {self.literal(bound)}" for sign, bound in self._bounds]
+        return " and ".join([super()._match_keys(table), *pruned])
+
+    def _delete_staged(self, table: Table, name: str, stage: str) -> str:
+        # Outside of the subquery, where they are sure to prune.
+        pruned = "".join(f"t.metric_timestamp {sign} {self.literal(bound)} and " for sign, bound in self._bounds)
+        found = f"exists (select 1 from {stage} as s where {super()._match_keys(table)})"
+        return f"delete from {self.identifier(name)} as t where {pruned}{found}"
+
+    def _add_columns(self, table: Table, name: str, columns: Sequence[str]) -> None:
+        for column in columns:
+            added = f"{self.identifier(column)} {self._declare(table, column)}"
+            self.execute(f"alter table {self.identifier(name)} add column if not exists {added}")
+        if columns:
+            self._refuse_late(f"table {name!r} was given the columns {', '.join(columns)}")
+
+    def _refuse_late(self, made: str) -> None:
+        """Undo a session whose transaction is older than what it needs; tried again, it finds that."""
+        if self._is_begun:
+            self.broken = True
+            raise WarehouseBusyError(f"{self.location}: {made}, so this session was undone; run again")
+
+    def _find_columns(self, name: str) -> Sequence[str] | None:
+        self.identifier(name)  # which says what a name may be
+        project, _, dataset = self.jobs.place.dataset.rpartition(".")
+        missing = [project, dataset][: max(2 - name.count("."), 0)]
+        with self._breaking():
+            found = self.jobs.find_columns(".".join([*missing, name]))
+        self._types[name] = {column.casefold(): name_type(*kind) for column, kind in (found or {}).items()}
+        return None if found is None else list(found)
+
+    def _match_columns(self, table: Table, name: str) -> list[str]:
+        present = super()._match_columns(table, name)
+        self._check_types(table, name, present)
+        if self.writable:
+            self._add_early(table, name, present)
+            self._lock(name)
+        return super()._match_columns(table, name)
+
+    def _add_early(self, table: Table, name: str, present: Sequence[str]) -> None:
+        """Add what a table made by others lacks before the transaction begins: later would be too late."""
+        if not self._is_begun:
+            self._add_columns(table, name, [column for column in table.columns if column not in present])
+
+    def _check_types(self, table: Table, name: str, columns: Sequence[str]) -> None:
+        found = self._types.get(name, {})
+        # A table that is only read may have other numbers and texts, but no times that compare with none of ours.
+        checked = [column for column in columns if self.writable or isinstance(table.columns[column], pl.Datetime)]
+        wrong = [column for column in checked if column in found and not fits(found[column], table.columns[column])]
+        if wrong:
+            quoted, kind = self.identifier(wrong[0]), self.column_types[table.columns[wrong[0]].base_type()]
+            cast = f"timestamp({quoted})" if kind == "timestamp" else f"cast({quoted} as {kind})"
+            copied = f"create table `NEW` as select * replace ({cast} as {quoted}) from {self.identifier(name)}"
+            raise WarehouseError(
+                f"{self.location}: column {wrong[0]} of table {name!r} is {found[wrong[0]]}, where values do not come back as they were "
+                f"written. Copy the table and name the copy as table_key: {copied}"
+            )
+
+    def _begin(self) -> None:
+        if not self._is_begun:
+            with self._breaking():
+                self.jobs.begin_session()
+            self._is_begun = True
+
+    def _ensure_lock(self, lock: str) -> None:
+        if self._find_columns(lock) is None:
+            self.execute(f"create table if not exists {self.identifier(lock)} as select current_timestamp() as locked_at")
+            self._refuse_late(f"table {lock!r} was made")
+
+    def _lock(self, name: str) -> None:
+        """Wait until no other session writes the tables of this table key."""
+        lock = _name_lock(name)
+        if lock in self._locked:
+            return
+        self._ensure_lock(lock)
+        self._take(f"update {self.identifier(lock)} set locked_at = current_timestamp() where true")
+        self._locked.add(lock)
+
+    def _take(self, statement: str) -> None:
+        end, pauses = time.monotonic() + self.jobs.place.limits.lock_seconds, iter(_PAUSE_SECONDS)
+        while True:
+            self._begin()
+            try:
+                self.jobs.run(statement)
+            except WarehouseError as error:
+                # What this session did before would be undone without a word.
+                if self._is_used or self._locked or not is_conflict(str(error)) or time.monotonic() > end:
+                    self.broken = True
+                    raise
+                self.rollback()
+                time.sleep(next(pauses, _PAUSE_SECONDS[-1]))
+            else:
+                return
+
+
+def _name_lock(name: str) -> str:
+    """Name the table that a writer of any table of a table key changes first."""
+    suffix = next((table.suffix for table in TABLES if table.suffix and name.endswith(table.suffix)), "")
+    return f"{name.removesuffix(suffix)}{_LOCK_SUFFIX}"
+
+
+def _find_bounds(table: Table, rows: pl.DataFrame) -> list[tuple[str, Any]]:
+    if "metric_timestamp" not in table.key:
+        return []
+    return [(">=", rows["metric_timestamp"].min()), ("<=", rows["metric_timestamp"].max())]
