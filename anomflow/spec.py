@@ -52,7 +52,8 @@ class CommonSpec(Section):
     )
     db: str = Field(
         "duckdb",
-        description="Warehouse of the batch: a kind (`duckdb`, `sqlite`, `postgres`, `bigquery`) or a block, `kind/block-name`.",
+        description="Warehouse of the batch: a kind (`duckdb`, `sqlite`, `postgres`, `bigquery`, `snowflake`)"
+        " or a block, `kind/block-name`.",
         json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
     )
     table_key: str = Field(

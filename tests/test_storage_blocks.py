@@ -26,6 +26,8 @@ DRIVERS = (
     "adbc_driver_duckdb",
     "adbc_driver_postgresql",
     "google.cloud",
+    "snowflake",
+    "prefect_snowflake",
     "pyarrow",
     "pandas",
     "sqlglot",
@@ -38,7 +40,7 @@ def block(request: pytest.FixtureRequest) -> type[Block]:
 
 
 def test_the_kinds_are_found_by_their_modules() -> None:
-    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "sqlite", "local"]
+    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "snowflake", "sqlite", "local"]
 
 
 # The first four repeat what Prefect asks of the blocks that it publishes.

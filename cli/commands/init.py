@@ -29,7 +29,7 @@ def init(  # noqa: PLR0917 - the words of a command are named by its user
         str | None,
         typer.Option(metavar="BATCH", help="Start from the query or function of another batch.", autocompletion=complete_batches),
     ] = None,
-    db: Annotated[str, typer.Option(help="Where its rows are kept: duckdb, sqlite, postgres, bigquery or kind/block-name.")] = Draft.db,
+    db: Annotated[str, typer.Option(help="Where its rows are kept: a kind (duckdb, postgres, ...) or kind/block-name.")] = Draft.db,
     cron: Annotated[str, typer.Option(help="When to ingest.")] = Draft.cron,
     freq: Annotated[str, typer.Option(metavar="WIDTH", help="Aggregate rows to buckets: 10min, 1h, 1d.")] = "",
     channel: Annotated[str, typer.Option(help="Where alerts go: file, console, email, slack, teams... or kind/block-name.")] = "",
@@ -98,7 +98,9 @@ def build_questions(output: Output) -> tuple[Question, ...]:
             SQL,
         ),
         Question(
-            "Warehouse (duckdb, sqlite, postgres, bigquery, kind/block-name)", lambda draft, answer: replace(draft, db=answer), Draft.db
+            "Warehouse (duckdb, sqlite, postgres, bigquery, snowflake or a block)",
+            lambda draft, answer: replace(draft, db=answer),
+            Draft.db,
         ),
         Question("When to ingest (cron)", lambda draft, answer: replace(draft, cron=answer), Draft.cron),
         Question(

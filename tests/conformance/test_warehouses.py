@@ -253,7 +253,10 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_written(
 @pytest.mark.parametrize("sql", ["selec 1", "select * from nowhere", "select nothing from metrics"])
 def test_an_error_of_the_engine_says_where_and_what(engine: Engine, warehouse: Any, sql: str) -> None:
     fill(warehouse, build_rows((DAY, "m", 1.0)))
-    with pytest.raises(WarehouseError, match=r"(?s)refused a statement.*(selec|nowhere|nothing)") as caught, warehouse.reading() as session:
+    with (
+        pytest.raises(WarehouseError, match=r"(?si)refused a statement.*(selec|nowhere|nothing)") as caught,
+        warehouse.reading() as session,
+    ):
         session.read(sql)
     assert warehouse.location in str(caught.value)
 

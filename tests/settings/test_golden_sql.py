@@ -41,6 +41,7 @@ BY_VALUE: Final = "coalesce(metric_value, -1.7976931348623157e308)"
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
     "bigquery": "TIMESTAMP '{:%Y-%m-%d %H:%M:%S.%f}+00:00'",
+    "snowflake": "'{:%Y-%m-%d %H:%M:%S.%f}+00:00'::timestamp_ltz",
     "clickhouse": "toDateTime64('{:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')",
 }
 
@@ -56,6 +57,8 @@ class Quoted(AnsiQuoting):
         return text.replace("''", "\\'") if self.dialect == "bigquery" else text
 
     def identifier(self, name: str) -> str:
+        if self.dialect == "snowflake":
+            return super().identifier(name.upper())
         return f"`{name}`" if self.dialect in {"bigquery", "clickhouse"} else super().identifier(name)
 
 

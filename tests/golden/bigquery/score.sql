@@ -35,7 +35,7 @@ LEFT JOIN (
     AND metric_timestamp > TIMESTAMP '2024-01-01 03:00:00.000000+00:00'
     AND metric_timestamp <= TIMESTAMP '2024-01-01 05:00:00.000000+00:00'
     AND metadata LIKE '{"value":%,"model":"%'
-    AND metric_name IN ('a''; drop table x; --', 'b')
+    AND metric_name IN ('a\'; drop table x; --', 'b')
 ) AS scores
   ON observations.metric_name = scores.metric_name
   AND observations.metric_timestamp = scores.metric_timestamp
@@ -52,7 +52,7 @@ LEFT JOIN (
     AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
     AND metric_timestamp <= TIMESTAMP '2024-01-01 03:00:00.000000+00:00'
     AND metadata LIKE '{"value":%,"model":"%'
-    AND metric_name IN ('a''; drop table x; --', 'b')
+    AND metric_name IN ('a\'; drop table x; --', 'b')
 ) AS earlier
   ON observations.metric_name = earlier.metric_name
   AND observations.metric_timestamp = earlier.metric_timestamp

@@ -16,7 +16,7 @@ FROM (
     AND metric_type = 'score'
     AND metric_timestamp >= TIMESTAMP '2024-01-01 01:00:00.000000+00:00'
     AND metadata LIKE '{"value":%,"model":"%'
-    AND metric_name IN ('a''; drop table x; --', 'b')
+    AND metric_name IN ('a\'; drop table x; --', 'b')
 ) AS scores
 ORDER BY
   metric_name NULLS LAST,

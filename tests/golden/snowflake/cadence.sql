@@ -23,12 +23,12 @@ FROM (
       SELECT DISTINCT
         metric_name,
         metric_timestamp
-      FROM "metrics"
+      FROM "METRICS"
       WHERE
         metric_batch = 'sales'
         AND metric_type = 'metric'
-        AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-        AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+        AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
+        AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
         AND metric_name IN ('a''; drop table x; --', 'b')
     ) AS points
   ) AS neighbours

@@ -11,12 +11,12 @@ FROM (
     metric_value,
     coalesce(metric_value, -1.7976931348623157e308) AS row_order,
     DENSE_RANK() OVER (PARTITION BY metric_name ORDER BY metric_timestamp DESC NULLS LAST) AS recency
-  FROM "metrics"
+  FROM "METRICS"
   WHERE
     metric_batch = 'sales'
     AND metric_type = 'metric'
-    AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-    AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+    AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
+    AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
 ) AS observations
 WHERE
   recency <= 2

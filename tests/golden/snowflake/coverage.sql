@@ -4,27 +4,27 @@
 /* the same everywhere. Of several rows of a timestamp the newest counts. */
 SELECT
   metric_name,
-  SUM(CASE WHEN metric_timestamp < TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' THEN is_point ELSE 0 END) AS earlier,
+  SUM(CASE WHEN metric_timestamp < '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz THEN is_point ELSE 0 END) AS earlier,
   MIN(CASE WHEN is_point = 1 THEN metric_timestamp END) AS first_point,
   MAX(
     CASE
-      WHEN is_point = 1 AND metric_timestamp < TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN is_point = 1 AND metric_timestamp < '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       THEN metric_timestamp
     END
   ) AS last_earlier,
   MAX(CASE WHEN is_point = 1 THEN metric_timestamp END) AS last_point,
   MAX(CASE WHEN NOT score_metadata IS NULL THEN metric_timestamp END) AS last_score,
-  SUM(CASE WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' THEN is_point ELSE 0 END) AS ingested,
+  SUM(CASE WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz THEN is_point ELSE 0 END) AS ingested,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' AND NOT score_metadata IS NULL
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz AND NOT score_metadata IS NULL
       THEN 1
       ELSE 0
     END
   ) AS scored,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       AND NOT score_metadata IS NULL
       AND score IS NULL
       THEN 1
@@ -33,7 +33,7 @@ SELECT
   ) AS without_score,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       AND score IS NULL
       AND score_metadata LIKE '%"reason":"cold_start"%'
       THEN 1
@@ -42,7 +42,7 @@ SELECT
   ) AS cold_start,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       AND score IS NULL
       AND score_metadata LIKE '%"reason":"not_finite"%'
       THEN 1
@@ -51,7 +51,7 @@ SELECT
   ) AS not_finite,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       AND score IS NULL
       AND score_metadata LIKE '%"reason":"excluded"%'
       THEN 1
@@ -60,7 +60,7 @@ SELECT
   ) AS excluded,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       AND score IS NULL
       AND score_metadata LIKE '%"reason":"before_start"%'
       THEN 1
@@ -69,17 +69,17 @@ SELECT
   ) AS before_start,
   SUM(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
       AND score IS NULL
       AND score_metadata LIKE '%"reason":"ignored_period"%'
       THEN 1
       ELSE 0
     END
   ) AS ignored_period,
-  SUM(CASE WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' THEN is_judged ELSE 0 END) AS judged,
+  SUM(CASE WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz THEN is_judged ELSE 0 END) AS judged,
   MIN(
     CASE
-      WHEN metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' AND is_point = 1 AND is_judged = 0
+      WHEN metric_timestamp >= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz AND is_point = 1 AND is_judged = 0
       THEN metric_timestamp
     END
   ) AS oldest_waiting
@@ -129,11 +129,11 @@ FROM (
             PARTITION BY metric_name, metric_type, metric_timestamp
             ORDER BY coalesce(metric_value, -1.7976931348623157e308) DESC NULLS LAST
           ) AS recency
-        FROM "metrics"
+        FROM "METRICS"
         WHERE
           metric_batch = 'sales'
-          AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-          AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+          AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
+          AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
           AND (
             metric_type = 'metric'
             OR (

@@ -2,12 +2,12 @@
 SELECT
   metric_name,
   MAX(metric_timestamp) AS last_point
-FROM "metrics"
+FROM "METRICS"
 WHERE
   metric_batch = 'sales'
   AND metric_type = 'metric'
-  AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-  AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+  AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
+  AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
 GROUP BY
   metric_name
 ORDER BY

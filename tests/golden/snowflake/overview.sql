@@ -6,11 +6,11 @@ SELECT
   MIN(CASE WHEN metric_type = 'metric' THEN metric_timestamp END) AS first_point,
   MAX(CASE WHEN metric_type = 'metric' THEN metric_timestamp END) AS last_point,
   MAX(CASE WHEN metric_type = 'score' THEN metric_timestamp END) AS last_score
-FROM "metrics"
+FROM "METRICS"
 WHERE
   metric_batch = 'sales'
   AND metric_type IN ('metric', 'score')
-  AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+  AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
 GROUP BY
   metric_name
 ORDER BY

@@ -14,12 +14,12 @@ FROM (
     metric_timestamp,
     metric_value,
     coalesce(metric_value, -1.7976931348623157e308) AS row_order
-  FROM "metrics"
+  FROM "METRICS"
   WHERE
     metric_batch = 'sales'
     AND metric_type = 'metric'
-    AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-    AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+    AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
+    AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
     AND metric_name IN ('a''; drop table x; --', 'b')
 ) AS observations
 LEFT JOIN (
@@ -31,12 +31,12 @@ LEFT JOIN (
       PARTITION BY metric_name, metric_timestamp
       ORDER BY coalesce(metric_value, -1.7976931348623157e308) DESC NULLS LAST
     ) AS recency
-  FROM "metrics"
+  FROM "METRICS"
   WHERE
     metric_batch = 'sales'
     AND metric_type = 'score'
-    AND metric_timestamp > TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
-    AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 05:00:00.000000+00:00'
+    AND metric_timestamp > '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
+    AND metric_timestamp <= '2024-01-01 05:00:00.000000+00:00'::timestamp_ltz
     AND metadata LIKE '{"value":%,"model":"%'
     AND metric_name IN ('a''; drop table x; --', 'b')
 ) AS scores
@@ -48,19 +48,19 @@ LEFT JOIN (
     metric_name,
     metric_timestamp,
     1 AS is_scored
-  FROM "metrics"
+  FROM "METRICS"
   WHERE
     metric_batch = 'sales'
     AND metric_type = 'score'
-    AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
-    AND metric_timestamp <= TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+    AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
+    AND metric_timestamp <= '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
     AND metadata LIKE '{"value":%,"model":"%'
     AND metric_name IN ('a''; drop table x; --', 'b')
 ) AS earlier
   ON observations.metric_name = earlier.metric_name
   AND observations.metric_timestamp = earlier.metric_timestamp
 WHERE
-  observations.metric_timestamp > TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00'
+  observations.metric_timestamp > '2024-01-01 03:00:00.000000+00:00'::timestamp_ltz
   OR COALESCE(earlier.is_scored, 0) = 0
 ORDER BY
   observations.metric_name,

@@ -10,11 +10,11 @@ FROM (
     metric_timestamp,
     metadata,
     coalesce(metric_value, -1.7976931348623157e308) AS row_order
-  FROM "metrics"
+  FROM "METRICS"
   WHERE
     metric_batch = 'sales'
     AND metric_type = 'score'
-    AND metric_timestamp >= TIMESTAMP WITH TIME ZONE '2024-01-01 01:00:00.000000+00:00'
+    AND metric_timestamp >= '2024-01-01 01:00:00.000000+00:00'::timestamp_ltz
     AND metadata LIKE '{"value":%,"model":"%'
     AND metric_name IN ('a''; drop table x; --', 'b')
 ) AS scores
