@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,13 +23,16 @@ from blocks.notifiers.file import FileNotifier
 from blocks.notifiers.loading import load_notifier
 from blocks.notifiers.slack import SlackNotifier
 from blocks.stores.local import LocalModelStore
+from blocks.warehouses.bigquery import BigQueryWarehouse
 from blocks.warehouses.duckdb import DuckDBWarehouse
 from blocks.warehouses.postgres import PostgresWarehouse
+from blocks.warehouses.snowflake import SnowflakeWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
 from tests.world import at, series
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("api")]
 ROOT = Path(__file__).parents[2]
+KEY = dict.fromkeys(("client_email", "private_key", "token_uri"), "s3cret-word") | {"type": "service_account"}
 
 
 def test_one_command_registers_every_type_of_block():
@@ -38,7 +42,7 @@ def test_one_command_registers_every_type_of_block():
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
     ours = {"anomflow-duckdb-warehouse", "anomflow-postgres-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store"}
-    ours |= {"anomflow-webhook"}
+    ours |= {"anomflow-webhook", "anomflow-bigquery-warehouse", "anomflow-snowflake-warehouse"}
     ours |= {"console", "discord", "email", "file", "mattermost", "opsgenie", "pagerduty", "slack", "teams"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)
@@ -57,6 +61,8 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         DuckDBWarehouse(path=str(tmp_path / "w.duckdb"), lock_timeout_seconds=5),
         SQLiteWarehouse(path=str(tmp_path / "w.sqlite"), lock_timeout_seconds=5),
         PostgresWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
+        BigQueryWarehouse(dataset="d", project="some-project", service_account_info=json.dumps(KEY)),
+        SnowflakeWarehouse(account="org-a", user="u", password="s3cret-word", database="d", warehouse="w"),
         LocalModelStore(folder=str(tmp_path / "models")),
         FileNotifier(folder=str(tmp_path / "messages")),
         ConsoleNotifier(),
