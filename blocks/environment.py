@@ -23,7 +23,7 @@ def find_prefix(kind: str) -> str:
 
 def is_in_environment(block: type[Block], kind: str, environ: Mapping[str, str]) -> bool:
     """Tell whether a variable gives a field of the block."""
-    return bool(_find_fields(block, kind, environ))
+    return bool(find_fields(block, kind, environ))
 
 
 def load_from_environment(block: type[BlockT], kind: str, environ: Mapping[str, str]) -> BlockT:
@@ -32,15 +32,20 @@ def load_from_environment(block: type[BlockT], kind: str, environ: Mapping[str, 
     Raises SettingsError naming every variable that is missing or wrong, without what it holds.
     """
     try:
-        return block(**_find_fields(block, kind, environ))
+        return block(**find_fields(block, kind, environ))
     except ValidationError as error:
         problems = [_build_problem(find_prefix(kind), wrong) for wrong in error.errors(include_input=False, include_context=False)]
         raise SettingsError(problems) from None  # its text quotes what was given
 
 
-def _find_fields(block: type[Block], kind: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    names = {name: find_prefix(kind) + name.upper() for name in block.model_fields}
-    return {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+def list_variables(block: type[Block], kind: str) -> dict[str, str]:
+    """Return the variable of each field."""
+    return {name: find_prefix(kind) + name.upper() for name in block.model_fields}
+
+
+def find_fields(block: type[Block], kind: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields that variables give; one that is empty counts as not set."""
+    return {name: environ[variable] for name, variable in list_variables(block, kind).items() if environ.get(variable)}
 
 
 def _build_problem(prefix: str, wrong: Any) -> Problem:

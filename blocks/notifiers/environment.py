@@ -9,6 +9,7 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, ValidationError
 
 from anomflow.errors import Problem, SettingsError
+from blocks.environment import find_fields, list_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ class EnvironmentBlock(Block):
     @classmethod
     def list_variables(cls) -> dict[str, str]:
         """Return the variable of each field."""
-        return {name: f"ANOMFLOW_{cls.kind.upper()}_{name.upper()}" for name in cls.model_fields}
+        return list_variables(cls, cls.kind)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
@@ -31,9 +32,8 @@ class EnvironmentBlock(Block):
 
         Raises SettingsError naming every variable that is missing or wrong.
         """
-        found: dict[str, Any] = {name: environ[variable] for name, variable in cls.list_variables().items() if environ.get(variable)}
         try:
-            return cls(**found)
+            return cls(**find_fields(cls, cls.kind, environ))
         except ValidationError as error:
             raise SettingsError([cls._build_problem(wrong) for wrong in error.errors()]) from None  # its text quotes what was given
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from anomflow.errors import Problem, SettingsError
 from blocks import notifiers
 from blocks.discovery import find_kinds
+from blocks.environment import find_prefix
 from blocks.saved import is_saved
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def load_notifier(name: str, home: Path, environ: Mapping[str, str]) -> Notifier
 
 def _find_default(name: str, kind: type[Any], environ: Mapping[str, str]) -> Notifier | None:
     """Return the saved block ``default``; none where variables are set, which mean something, or where no API is configured."""
-    given = any(value and variable.startswith(f"ANOMFLOW_{name.upper()}_") for variable, value in environ.items())
+    given = any(value and variable.startswith(find_prefix(name)) for variable, value in environ.items())
     if given or not PREFECT_API_URL.value() or not is_saved(kind, "default"):
         return None
     return _load_block(f"{name}/default", kind, "default")

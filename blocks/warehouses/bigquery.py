@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from anomflow.errors import MissingDependencyError, WarehouseError
-from blocks.environment import load_from_environment
 from blocks.saved import load_saved
 from blocks.warehouses.bigquery_errors import explain_login
 from blocks.warehouses.bigquery_jobs import Jobs, Limits, Place
@@ -19,7 +18,7 @@ from blocks.warehouses.bigquery_session import BigQuerySession
 from blocks.warehouses.block import RelationalWarehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from google.cloud.bigquery import Client
 
@@ -106,14 +105,6 @@ class BigQueryWarehouse(RelationalWarehouse):
         if self.gcp_credentials is not None and self.service_account_info is not None:
             raise ValueError("give either gcp_credentials or service_account_info, not both")
         return self
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the fields from the variables ``ANOMFLOW_BIGQUERY_DATASET``, ``ANOMFLOW_BIGQUERY_PROJECT`` and so on.
-
-        Raises SettingsError naming every variable that is missing or wrong.
-        """
-        return load_from_environment(cls, cls.kind, environ)
 
     @property
     def location(self) -> str:

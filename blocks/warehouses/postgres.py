@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from anomflow.errors import MissingDependencyError
-from blocks.environment import load_from_environment
 from blocks.warehouses.block import RelationalWarehouse
 from blocks.warehouses.postgres_errors import Limits, explain_refusal
 from blocks.warehouses.postgres_session import Place, PostgresSession
@@ -118,14 +117,6 @@ class PostgresWarehouse(RelationalWarehouse):
         if self.uri is None and missing:
             raise ValueError(f"{', '.join(missing)} is missing: give host, database and user, or uri")
         return self
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the fields from the variables ``ANOMFLOW_POSTGRES_HOST``, ``ANOMFLOW_POSTGRES_DATABASE`` and so on.
-
-        Raises SettingsError naming every variable that is missing or wrong.
-        """
-        return load_from_environment(cls, cls.kind, environ)
 
     @property
     def location(self) -> str:

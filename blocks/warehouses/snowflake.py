@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
-from blocks.environment import load_from_environment
 from blocks.warehouses.block import RelationalWarehouse
 from blocks.warehouses.snowflake_errors import Limits
 from blocks.warehouses.snowflake_login import CONNECTOR, CREDENTIALS, connect
@@ -16,7 +15,7 @@ from blocks.warehouses.snowflake_session import SnowflakeSession
 from blocks.warehouses.snowflake_statements import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from blocks.warehouses.relational import RelationalSession
 
@@ -95,14 +94,6 @@ class SnowflakeWarehouse(RelationalWarehouse):
         if self.host is None and (self.port is not None or self.protocol is not None):
             raise ValueError("port and protocol are those of a host; give host too, or none of them")
         return self
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the fields from the variables ``ANOMFLOW_SNOWFLAKE_ACCOUNT``, ``ANOMFLOW_SNOWFLAKE_DATABASE`` and so on.
-
-        Raises SettingsError naming every variable that is missing or wrong.
-        """
-        return load_from_environment(cls, cls.kind, environ)
 
     @property
     def location(self) -> str:

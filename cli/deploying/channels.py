@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.deployments.building import slugify
 from anomflow.errors import Problem, SettingsError
+from blocks.notifiers.slack import SlackNotifier
 
 if TYPE_CHECKING:
     from cli.deploying.api import Api
 
 _WEBHOOK: Final = "slack-webhook"
-_VARIABLE: Final = "ANOMFLOW_SLACK_WEBHOOK_URL"
 _WAYS: Final = "name a block of Prefect for notices (slack-webhook/NAME, custom-webhook/NAME), or slack/NAME that has a webhook_url"
 
 
@@ -54,15 +54,16 @@ async def _read_channel(api: Api, method: str, project: str) -> Channel:
 
 
 async def _read_webhook(api: Api, method: str, name: str) -> str:
+    variable = SlackNotifier.list_variables()["webhook_url"]
     if name:
         document = await _read_document(api, "slack", name)
         if document is None:
             raise _complain(method, "there is no such block on the server")
         url = document["data"].get("webhook_url")
     else:
-        url = os.environ.get(_VARIABLE)
+        url = os.environ.get(variable)
     if not url:
-        raise _complain(method, f"it has no webhook_url ({_VARIABLE}), and a server sends by nothing else")
+        raise _complain(method, f"it has no webhook_url ({variable}), and a server sends by nothing else")
     return str(url)
 
 
