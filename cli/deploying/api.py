@@ -27,11 +27,27 @@ if TYPE_CHECKING:
 CONNECTIONS: Final = 8
 PAGE: Final = 200
 _HERE: Final = ("127.0.0.1", "localhost", "::1")
+_BUSY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
 _HELP: Final = {
     401: "the API key is wrong or expired; make a new one and run: prefect cloud login (or set PREFECT_API_KEY)",
     403: "the API key may not do this; ask for a role that may deploy",
     429: "the server still takes no more requests; wait, or set a lower requests_per_minute in deploy.yaml",
 }
+
+
+class BusyTransport(httpx.AsyncHTTPTransport):
+    """Repeat soon what a server on SQLite refuses while another of its tasks writes; Prefect's client waits two seconds for it."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, again after each pause while the server is busy and does not say for how long."""
+        answer = await super().handle_async_request(request)
+        for pause in _BUSY_PAUSES:
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or "Retry-After" in answer.headers:
+                break
+            await answer.aclose()
+            await asyncio.sleep(pause)
+            answer = await super().handle_async_request(request)
+        return answer
 
 
 class ApiError(AnomflowError):
@@ -48,7 +64,7 @@ class Api:
     def __init__(self, client: PrefectClient, pace: Pace, url: str) -> None:
         self._client, self._pace, self._url = client, pace, url
         # A server on this machine writes to SQLite as a rule, where writers at once wait for one another: twice as long for four.
-        self._places = asyncio.Semaphore(1 if urlsplit(url).hostname in _HERE else CONNECTIONS)
+        self._places = asyncio.Semaphore(1 if _is_here(url) else CONNECTIONS)
         self.requests = 0
 
     async def ask(self, method: str, path: str, body: Any = None, *, absent_ok: bool = False) -> Any:
@@ -118,13 +134,18 @@ async def open_api(pace: Pace) -> AsyncIterator[Api]:
         raise ServerError(text)
     shown = _strip(url)
     try:
-        async with get_client() as client:
+        async with get_client(httpx_settings={"transport": BusyTransport(retries=3)} if _is_here(url) else None) as client:
             api = Api(client, pace, shown)
             if await api.ask("POST", "/flows/count", {}, absent_ok=True) is None:
                 raise ServerError(f"there is no Prefect API at {shown}; PREFECT_API_URL ends with /api, or is that of a workspace")
             yield api
     except httpx.HTTPError as error:
         raise ServerError(f"the Prefect server at {shown} does not answer ({type(error).__name__}); start it") from error
+
+
+def _is_here(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in _HERE
 
 
 def _strip(url: str) -> str:

@@ -186,7 +186,7 @@ class Grumpy(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
         self.send_response(code)
-        self.send_header("Retry-After", "0")
+        self.send_header(*(("Retry-After", "0") if code == 429 else ("Server", "busy")))
         self.end_headers()
         self.wfile.write(b"0" if code < 300 else b"{}")
 
@@ -197,17 +197,18 @@ class Grumpy(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
-    ("codes", "message"),
+    ("codes", "retries", "message"),
     [
-        ([401], "answers 401: the API key is wrong or expired"),
-        ([403], "answers 403: the API key may not do this"),
-        ([404], "there is no Prefect API at"),
-        ([429], "answers 429: the server still takes no more requests"),
-        ([503, 429, 503, 401], "answers 401"),  # it goes on after those that pass
-        ([500], "answers 500: it is overloaded or broken"),
+        ([401], 3, "answers 401: the API key is wrong or expired"),
+        ([403], 3, "answers 403: the API key may not do this"),
+        ([404], 3, "there is no Prefect API at"),
+        ([429], 3, "answers 429: the server still takes no more requests"),
+        ([503, 429, 503, 401], 3, "answers 401"),  # it goes on after those that pass
+        ([503, 503, 401], 0, "answers 401"),  # busy for a moment only: no pause of Prefect's client is waited for
+        ([500], 3, "answers 500: it is overloaded or broken"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_told_in_one_line(tmp_path, monkeypatch, codes, message):
+def test_a_server_that_cannot_be_used_is_told_in_one_line(tmp_path, monkeypatch, codes, retries, message):
     monkeypatch.chdir(tmp_path)
     write_batch("shop", SHOP)
     Path("deploy.yaml").write_text(DEPLOY)
@@ -215,7 +216,7 @@ def test_a_server_that_cannot_be_used_is_told_in_one_line(tmp_path, monkeypatch,
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://user:hush@127.0.0.1:{server.server_address[1]}/api"
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 3}):
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: retries}):
             text = call("plan", code=1)["error"]["message"]
         server.shutdown()
         thread.join()
