@@ -16,6 +16,7 @@ import numpy as np
 from anomflow.wording import clean_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     import polars as pl
@@ -54,9 +55,14 @@ def build_spec(chart: Chart, max_points: int, *, interactive: bool = False) -> d
 
 def render_svg(chart: Chart) -> str:
     """Draw a chart as SVG of at most about 300 points (up to 35 KB); equal charts give equal text."""
+    return draw_svg(build_spec(chart, SVG_POINTS))
+
+
+def draw_svg(spec: Mapping[str, Any]) -> str:
+    """Draw a Vega-Lite specification as SVG without loading anything; equal ones give equal text."""
     import vl_convert  # noqa: PLC0415 - starts a JavaScript engine
 
-    svg: str = vl_convert.vegalite_to_svg(build_spec(chart, SVG_POINTS), vl_version=_VEGA_LITE, allowed_base_urls=[])
+    svg: str = vl_convert.vegalite_to_svg(dict(spec), vl_version=_VEGA_LITE, allowed_base_urls=[])
     return _shorten_paths(_number_clips(svg))
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import altair as alt
 import numpy as np
 import polars as pl
-import vl_convert
 
 from anomflow.backtest import replay_series
 from anomflow.calibration import anomaly_score, surprise, threshold
+from anomflow.charts import draw_svg
 from anomflow.detectors import build_detector
 from anomflow.detectors.multiview.layout import VIEWS
 
@@ -160,11 +159,7 @@ PICTURES: Final[dict[str, Callable[[], Any]]] = {
 
 def render(draw: Callable[[], Any]) -> str:
     """Return a picture as SVG text, dark on white, ending in a line feed."""
-    spec = {**draw().to_dict(), "config": STYLE, "background": "white"}
-    svg: str = vl_convert.vegalite_to_svg(spec, vl_version="6.4", allowed_base_urls=[])
-    names = {name: f"clip{number}" for number, name in enumerate(dict.fromkeys(re.findall(r'id="(clip\d+)"', svg)))}
-    numbered = re.sub(r'(?<=id=")clip\d+(?=")|(?<=url\(#)clip\d+(?=\))', lambda found: names[found[0]], svg)
-    return re.sub(r'(?<= d=")[^"]*', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), numbered) + "\n"
+    return draw_svg({**draw().to_dict(), "config": STYLE, "background": "white"}) + "\n"
 
 
 def find_stale(folder: Path) -> list[str]:
