@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from anomflow.backtest.selection import build_selector
-from anomflow.decisions.names import matches
+from anomflow.decisions.names import is_trained
 from anomflow.fitting import FitReport, FitSpec, fit_model
 from anomflow.models import FittedModel, keep_metrics
 from anomflow.scoring import ScoringSpec, score_series
@@ -22,12 +22,6 @@ from anomflow.workers import Workers, choose_workers, divide
 if TYPE_CHECKING:
     from anomflow.batches import Batch
     from anomflow.spec import BatchSpec
-
-
-def is_trained(name: str, spec: BatchSpec) -> bool:
-    """Tell whether the settings let a metric be learned."""
-    include, exclude = spec.train.train_include_metrics, spec.train.train_exclude_metrics
-    return (not include or matches(name, include)) and not matches(name, exclude)
 
 
 def build_fit(batch: Batch) -> tuple[FitSpec, Mapping[str, str]]:

@@ -11,14 +11,14 @@ import polars as pl
 from anomflow.decisions.anomaly import find_anomalies, find_budget
 from anomflow.decisions.candidate import ANOMALY, FLATLINE, INFO, Candidate, Judgements
 from anomflow.decisions.flatline import find_flatlines
-from anomflow.decisions.names import matches
+from anomflow.decisions.names import is_scored
 from anomflow.decisions.newest import find_newest
 from anomflow.ingestion import POINT
 from anomflow.judging import BEFORE_START, Plan, build_plan, fill_scores, limit_first, null_scores, score_rows
 from anomflow.series import Floats, SeriesBatch, build_times, drop_points
 from anomflow.sight import build_seen, build_sight, find_ignored
 from anomflow.slicing import group_shards
-from tasks.detection import ToScore, is_trained, score_shard
+from tasks.detection import ToScore, score_shard
 from tasks.history import Candidates, read_history, read_scored_names
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Judge:
     def _plan(self, shard: int, model: FittedModel, awaiting: pl.DataFrame) -> Plan:
         """Decide for each awaiting point how it is judged."""
         names = awaiting["metric_name"].unique().to_list()
-        excluded = frozenset(name for name in names if not _is_scored(name, self.spec))
+        excluded = frozenset(name for name in names if not is_scored(name, self.spec))
         ignored = find_ignored(awaiting, build_sight(self.spec, self.pinned.features))
         known = {name: state.checkpoint for name, state in model.states.items()}
         if self.pinned.features[0].freq is None:
@@ -107,11 +107,6 @@ def _limit_first(library: Library, awaiting: pl.DataFrame) -> tuple[pl.DataFrame
     if awaiting.is_empty() or awaiting["metric_name"].value_counts()["count"].max() <= max_n:  # type: ignore[operator]
         return awaiting, awaiting.clear()
     return limit_first(awaiting, read_scored_names(library), max_n)
-
-
-def _is_scored(name: str, spec: BatchSpec) -> bool:
-    include, exclude = spec.score.score_include_metrics, spec.score.score_exclude_metrics
-    return is_trained(name, spec) and (not include or matches(name, include)) and not matches(name, exclude)
 
 
 def _judge(library: Library, scores: pl.DataFrame, adjustments: Mapping[str, Adjustment]) -> tuple[pl.DataFrame, list[Judgements]]:

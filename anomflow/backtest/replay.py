@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from anomflow.decisions.names import is_selected
 from anomflow.frames import SCORES
 from anomflow.scoring import Scoring, ScoringSpec, score_series
 from anomflow.series import Floats, SeriesBatch, select_series, to_timestamps
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from anomflow.detectors import Choice
     from anomflow.fitting import Selector
     from anomflow.models import FittedModel
-    from anomflow.spec import BatchSpec
 
 NO_SERIES = SeriesBatch((), np.zeros(1, np.int64), np.empty(0), np.empty(0))
 
@@ -61,12 +59,6 @@ class ReplaySpec:
 
 def _read_choice(choice: Choice | None) -> dict[str, Any]:
     return {} if choice is None else {"detector": choice.name, "options": choice.options}
-
-
-def is_judged(name: str, spec: BatchSpec) -> bool:
-    """Tell whether the settings let a metric be learned and scored."""
-    is_trained = is_selected(name, spec.train.train_include_metrics, spec.train.train_exclude_metrics)
-    return is_trained and is_selected(name, spec.score.score_include_metrics, spec.score.score_exclude_metrics)
 
 
 def find_segments(rows: int, max_n: int, due: int = 0) -> Iterator[Segment]:

@@ -12,9 +12,9 @@ import polars as pl
 
 from anomflow.backtest.deciding import find_alerts, find_candidates
 from anomflow.backtest.production import build_replay_spec
-from anomflow.backtest.replay import ReplaySpec, find_times, is_judged, replay_forgotten, replay_scores
+from anomflow.backtest.replay import ReplaySpec, find_times, replay_forgotten, replay_scores
 from anomflow.backtest.trials import TRIALS, TrialSpec, choose_metrics, run_trials
-from anomflow.decisions.names import is_selected
+from anomflow.decisions.names import is_scored, is_selected
 from anomflow.feedback import NO_FEEDBACK
 from anomflow.frames import UTC
 from anomflow.series import SeriesBatch, drop_points, select_series
@@ -94,7 +94,7 @@ def run_backtest(observations: pl.DataFrame, batch: Batch, options: Options, adv
     spec = batch.spec
     rows = observations.filter(pl.col("metric_name").is_not_null(), pl.col("metric_timestamp") <= options.until)
     built = build_seen(rows, build_sight(spec), options.until)
-    whole = select_series(built, [name for name in built.names if is_judged(name, spec)])
+    whole = select_series(built, [name for name in built.names if is_scored(name, spec)])
     series = drop_points(whole, options.feedback.points)
     parts = list(_run_parts(_divide(series, batch, options), options.processes, advance))
     forgotten = replay_forgotten(whole, options.feedback.points, build_replay_spec(batch))

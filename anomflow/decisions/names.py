@@ -10,6 +10,8 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from anomflow.spec import BatchSpec
+
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Tell whether a name is in a list; ``*`` in an entry stands for any text, everything else for itself."""
@@ -25,6 +27,16 @@ def find_tags(name: str, tags: Mapping[str, Mapping[str, str]]) -> dict[str, str
 def is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
     """Tell whether a metric takes part: it is included (an empty list includes all) and not excluded."""
     return (not include or matches(name, include)) and not matches(name, exclude)
+
+
+def is_trained(name: str, spec: BatchSpec) -> bool:
+    """Tell whether the settings let a metric be learned."""
+    return is_selected(name, spec.train.train_include_metrics, spec.train.train_exclude_metrics)
+
+
+def is_scored(name: str, spec: BatchSpec) -> bool:
+    """Tell whether the settings let a metric be learned and scored."""
+    return is_trained(name, spec) and is_selected(name, spec.score.score_include_metrics, spec.score.score_exclude_metrics)
 
 
 def select_metrics(rows: pl.DataFrame, include: Sequence[str], exclude: Sequence[str]) -> pl.DataFrame:
