@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from anomflow.coverage import find_patience
-from anomflow.decisions.candidate import FRESHNESS, Judgements
-from anomflow.decisions.freshness import MEMORY, TOLD, Patience, add_recovered, find_overdue, find_returned, find_suspects
-from anomflow.frames import ALERTS
-from anomflow.ledger.alerts import Recorded, record_judgements
-from anomflow.sight import find_periods
+from anomflow.decisions.candidate import FRESHNESS
+from anomflow.decisions.freshness import MEMORY, TOLD, add_recovered, find_overdue, find_returned, find_suspects
+from anomflow.ledger.alerts import Recorded
+from tasks.told import find_arrival, read_told, record_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from anomflow.protocols import Session
-    from anomflow.spec import Job
     from anomflow.sql import Query
     from tasks.history import Library
 
@@ -35,31 +32,13 @@ def judge_freshness(library: Library, drops: tuple[datetime, ...] = ()) -> Recor
     patience = replace(find_arrival(library), drops=drops)
     with library.warehouse.reading() as session:
         newest = _query(session, library, "freshness")
-        told = _read_told(session, library)
+        told = read_told(session, library, FRESHNESS).select(list(TOLD))
         unknown = add_recovered(newest, told)
         suspects = find_suspects(unknown, spec.alert, patience)
         cadence = _read_cadence(session, library, suspects)
     candidates = find_overdue(unknown, cadence, spec.alert, patience)
     returned = find_returned(newest, told, candidates)
-    if not candidates and returned.is_empty():
-        return Recorded()
-    judgements = Judgements(spec.name, FRESHNESS, library.as_of, returned, candidates, tags=spec.common.metric_tags)
-    with library.warehouse.writing() as session:
-        return record_judgements(session, spec.common.table_key, judgements)
-
-
-def find_arrival(library: Library) -> Patience:
-    """Return the time that judges and how long a row may take from its source into the table: two runs of the job that brings it."""
-    spec = library.batch.spec
-    job: Job = "alert" if spec.ingest.disable_ingest else "ingest"
-    waits = find_patience(spec, [job], library.as_of)
-    periods = find_periods(spec)
-    return Patience(library.as_of, periods=periods) if waits is None else Patience(library.as_of, waits, periods)
-
-
-def _read_told(session: Session, library: Library) -> pl.DataFrame:
-    where = f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(FRESHNESS)}"
-    return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where).select(list(TOLD))
+    return record_told(library, FRESHNESS, returned, candidates)
 
 
 def _read_cadence(session: Session, library: Library, names: Sequence[str]) -> pl.DataFrame:

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from anomflow.decisions.candidate import FRESHNESS, MISSING, VOLUME, Judgements
+from anomflow.decisions.candidate import FRESHNESS, MISSING, VOLUME
 from anomflow.decisions.freshness import MEMORY
 from anomflow.decisions.missing import RECENT, find_filled, find_lossy, find_missing
-from anomflow.frames import ALERTS
-from anomflow.ledger.alerts import Recorded, record_judgements
-from tasks.freshness import find_arrival
+from anomflow.ledger.alerts import Recorded
+from tasks.told import find_arrival, read_told, record_told
 
 if TYPE_CHECKING:
-    from anomflow.protocols import Session
     from tasks.history import Library
 
 _TOLD: Final = ("metric_name", "kind", "metric_timestamp", "detected_at", "status")
@@ -27,7 +25,7 @@ def judge_gaps(library: Library) -> Recorded:
         return Recorded()
     patience = find_arrival(library)
     with library.warehouse.reading() as session:
-        alerts = _read_told(session, library)
+        alerts = read_told(session, library, MISSING, FRESHNESS, VOLUME, since=library.as_of - MEMORY).select(_TOLD)
         told, outages = alerts.filter(pl.col("kind") == MISSING), alerts.filter(pl.col("kind") != MISSING)
         since = library.as_of - RECENT - (spec.alert.missing_grace or patience.arrival)
         recent = library.query(session, "gaps", since=since, until=library.as_of, metrics=None)
@@ -35,15 +33,4 @@ def judge_gaps(library: Library) -> Recorded:
         gaps = library.query(session, "gaps", since=library.as_of - MEMORY, until=library.as_of, metrics=lossy) if lossy else recent.clear()
     candidates = find_missing(gaps, outages, spec.alert, patience)
     filled = find_filled(gaps, told, library.as_of)
-    if not candidates and filled.is_empty():
-        return Recorded()
-    judgements = Judgements(spec.name, MISSING, library.as_of, filled, candidates, tags=spec.common.metric_tags)
-    with library.warehouse.writing() as session:
-        return record_judgements(session, spec.common.table_key, judgements)
-
-
-def _read_told(session: Session, library: Library) -> pl.DataFrame:
-    batch, since = session.literal(library.batch.name), session.literal(library.as_of - MEMORY)
-    kinds = ", ".join(session.literal(kind) for kind in (MISSING, FRESHNESS, VOLUME))
-    where = f"metric_batch = {batch} and kind in ({kinds}) and metric_timestamp >= {since}"
-    return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where).select(_TOLD)
+    return record_told(library, MISSING, filled, candidates)

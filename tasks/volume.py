@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from anomflow.decisions.candidate import VOLUME, Judgements
+from anomflow.decisions.candidate import VOLUME
 from anomflow.decisions.volume import COUNTED, Drop, build_volume, find_drop, find_ended
-from anomflow.frames import ALERTS
-from anomflow.ledger.alerts import Recorded, record_judgements
+from anomflow.ledger.alerts import Recorded
 from anomflow.ledger.states import RESOLVED
-from tasks.freshness import find_arrival
+from tasks.told import find_arrival, read_told, record_told
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,24 +32,14 @@ def judge_volume(library: Library) -> tuple[Recorded, tuple[datetime, ...]]:
     patience = find_arrival(library)
     with library.warehouse.reading() as session:
         arrivals = library.query(session, "arrivals", since=library.as_of - COUNTED, until=library.as_of)
-        told = _read_told(session, library)
+        told = read_told(session, library, VOLUME).filter(pl.col("metric_timestamp") <= library.as_of)
         drop = find_drop(arrivals, spec.alert, patience)
         candidate = None if drop is None else _build(session, library, drop, patience)
     ended = find_ended(told, arrivals, drop)
     past = told.filter(pl.col("status") == RESOLVED)["metric_timestamp"].to_list()
     candidates = () if candidate is None or candidate.metric_timestamp in past else (candidate,)
     lasting = () if candidate is None else (candidate.metric_timestamp,)
-    if not candidates and ended.is_empty():
-        return Recorded(), lasting
-    judgements = Judgements(spec.name, VOLUME, library.as_of, ended, candidates, tags=spec.common.metric_tags)
-    with library.warehouse.writing() as session:
-        return record_judgements(session, spec.common.table_key, judgements), lasting
-
-
-def _read_told(session: Session, library: Library) -> pl.DataFrame:
-    where = f"metric_batch = {session.literal(library.batch.name)} and kind = {session.literal(VOLUME)}"
-    told = session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)
-    return told.filter(pl.col("metric_timestamp") <= library.as_of)
+    return record_told(library, VOLUME, ended, candidates), lasting
 
 
 def _build(session: Session, library: Library, drop: Drop, patience: Patience) -> Candidate | None:
