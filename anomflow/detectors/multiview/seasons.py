@@ -109,22 +109,28 @@ def shape_distance(work: Work, means: NDArray[np.float64], rows: tuple[int, int,
 
 
 @njit(nogil=True)
-def season_shape_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
-    """Return the mean distance of the centred last rows to the nearest of the pool of rows at the same phase."""
-    lags = sizes.shape
-    oldest = max(0, i - RING + 1) + lags - 1
-    if i < lags - 1:
-        return math.nan
-    nearest = np.full(sizes.neighbours, FAR)
+def pool_rows(i: int, rows: NDArray[np.int64], oldest: int, sizes: Sizes) -> NDArray[np.int64]:
+    """Return the rows from ``oldest`` on about those at the same phase; none where they are too few."""
+    pool = np.empty(len(rows) * (2 * sizes.half_width + 1), np.int64)
     count = 0
     for row in rows:
         if row < 0:
             continue
         for j in range(max(oldest, row - sizes.half_width), min(i, row + sizes.half_width + 1)):
-            keep_nearest(nearest, shape_distance(work, work.season_mean, (i, j, lags), nearest[sizes.neighbours - 1]))
+            pool[count] = j
             count += 1
-    if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
+    return pool[:count] if count >= max(sizes.neighbours, 2 * sizes.half_width + 1) else pool[:0]
+
+
+@njit(nogil=True)
+def season_shape_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
+    """Return the mean distance of the centred last rows to the nearest of the pool of rows at the same phase."""
+    pool = pool_rows(i, rows, max(0, i - RING + 1) + sizes.shape - 1, sizes)
+    if i < sizes.shape - 1 or len(pool) == 0:
         return math.nan
+    nearest = np.full(sizes.neighbours, FAR)
+    for j in pool:
+        keep_nearest(nearest, shape_distance(work, work.season_mean, (i, j, sizes.shape), nearest[sizes.neighbours - 1]))
     return float(np.sqrt(nearest).sum() / sizes.neighbours)
 
 
@@ -132,42 +138,31 @@ def season_shape_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes
 def season_level_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
     """Return the mean distance of the last rows themselves to the nearest of the pool of rows at the same phase."""
     lags = LEVEL_LAGS if sizes.shape == SHAPE_LAGS else 1
-    oldest = max(0, i - RING + 1) + lags - 1
-    if i < lags - 1:
+    pool = pool_rows(i, rows, max(0, i - RING + 1) + lags - 1, sizes)
+    if i < lags - 1 or len(pool) == 0:
         return math.nan
     nearest = np.full(sizes.neighbours, FAR)
-    count = 0
-    for row in rows:
-        if row < 0:
-            continue
-        for j in range(max(oldest, row - sizes.half_width), min(i, row + sizes.half_width + 1)):
-            distance = 0.0
-            for q in range(lags):
-                part = work.scaled[i - q] - work.scaled[j - q]
-                distance += part * part
-            keep_nearest(nearest, distance)
-            count += 1
-    if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
-        return math.nan
+    for j in pool:
+        distance = 0.0
+        for q in range(lags):
+            part = work.scaled[i - q] - work.scaled[j - q]
+            distance += part * part
+        keep_nearest(nearest, distance)
     return float(np.sqrt(nearest).sum() / sizes.neighbours)
 
 
 @njit(nogil=True)
 def season_motion_score(work: Work, i: int, rows: NDArray[np.int64], sizes: Sizes) -> float:
     """Return how far, on a log scale, the mean step of the last rows lies from the nearest of the pool at the same phase."""
-    now = work.motion[i] + STILL
-    oldest = max(0, i - RING + 1 + MOTION_ROWS)  # the step to the first row of the ring is not known
-    nearest = np.full(sizes.neighbours, FAR)
-    count = 0
-    for row in rows:
-        if row < 0:
-            continue
-        for j in range(max(oldest, row - sizes.half_width), min(i, row + sizes.half_width + 1)):
-            past = work.motion[j] + STILL
-            keep_nearest(nearest, max(now, past) / min(now, past))
-            count += 1
-    if count < max(sizes.neighbours, 2 * sizes.half_width + 1):
+    # The step to the first row of the ring is not known.
+    pool = pool_rows(i, rows, max(0, i - RING + 1 + MOTION_ROWS), sizes)
+    if len(pool) == 0:
         return math.nan
+    now = work.motion[i] + STILL
+    nearest = np.full(sizes.neighbours, FAR)
+    for j in pool:
+        past = work.motion[j] + STILL
+        keep_nearest(nearest, max(now, past) / min(now, past))
     return float(np.log(nearest).sum() / sizes.neighbours)
 
 
