@@ -2,7 +2,8 @@
 
 An engine is one file in ``engines/``. Its tests are the conformance suite, the queries of all jobs, the whole chain
 (``test_chain.py``), and ``test_<name>_service.py`` where there is one. ``suites.py`` lists tests that start themselves what
-they need. A test that is skipped fails the run.
+they need. A test that is skipped fails the run. Several run two at a time, each in a process of its own, whose output is
+shown when it ends.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("tests/conformance/test_warehouses.py", "tests/settings/test_golden_sql.py", "tests/services/test_chain.py")
+AT_ONCE = 2
 # Run by name only: a run that is killed there does not yet leave the others free to write (docs/sources/bigquery.md).
 BY_NAME = ("bigquery",)
 
@@ -108,13 +111,30 @@ def main(names: list[str], arguments: list[str]) -> int:
     if unknown := sorted(set(names) - set(known)):
         print(f"no service {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    counts = [
-        (run_engine if name in engines else run_suite)(name, arguments) for name in names or [name for name in known if name not in BY_NAME]
-    ]
+    wanted = names or [name for name in known if name not in BY_NAME]
+    if len(wanted) > 1:
+        return run_each(wanted, arguments)
+    count = (run_engine if wanted[0] in engines else run_suite)(wanted[0], arguments)
+    print(count)
+    return 0 if count.is_fine else 1
+
+
+def run_each(names: list[str], arguments: list[str]) -> int:
+    """Run services in processes of their own, and end with a line for each."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [pool.submit(run_alone, name, arguments) for name in names]
+        for done in as_completed(running):
+            print(done.result().stdout, flush=True)
     print("--- tests against services")
-    for count in counts:
-        print(count)
-    return 0 if all(count.is_fine for count in counts) else 1
+    for done in running:
+        print(done.result().stdout.rstrip().rpartition("\n")[2])
+    return max(done.result().returncode for done in running)
+
+
+def run_alone(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run one service; the last line of what it prints is its count."""
+    command = [sys.executable, __file__, name, "--", *arguments]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
 if __name__ == "__main__":

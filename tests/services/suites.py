@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from tests.services.debian import install_debian
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,4 @@ def install_programs(programs: Sequence[tuple[str, str]]) -> None:
     """Install the programs that are not there."""
     missing = [package for program, package in programs if shutil.which(program) is None]
     if missing:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["/usr/bin/apt-get", "update", "-qq"], check=True, env=environment)
-        subprocess.run(["/usr/bin/apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, env=environment)
+        install_debian(*missing)

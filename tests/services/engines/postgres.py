@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.warehouses.postgres import PostgresWarehouse
 from tests.conformance.engine import DAYS, Engine, Rows, build_foreign
+from tests.services.debian import install_debian
 from tests.services.service import Server, Service, find_free_port, run_server
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def _install() -> Path:
         # Debian's package starts a server of its own otherwise.
         Path("/etc/postgresql-common").mkdir(exist_ok=True)
         Path("/etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n", encoding="utf-8")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["/usr/bin/apt-get", "update", "-qq"], check=True, env=environment)
-        subprocess.run(["/usr/bin/apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"], check=True, env=environment)
+        install_debian("postgresql")
         found = _find_programs()
     assert found is not None, "there is no PostgreSQL server; apt-get install postgresql"
     return found
