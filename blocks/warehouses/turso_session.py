@@ -14,7 +14,7 @@ from anomflow.errors import WarehouseBusyError, WarehouseError, WarehouseUnavail
 from blocks.warehouses.adbc import STAGE
 from blocks.warehouses.sqlite_dialect import SQLiteDialect
 from blocks.warehouses.turso_errors import TOO_LARGE, HranaError, Place, explain_failure
-from blocks.warehouses.turso_values import build_arguments, build_frame, split_rows
+from blocks.warehouses.turso_values import build_frame, build_source, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _FILES: Final = re.compile(r"\b(readfile|writefile|fsdir|load_extension)\b", re.
 class TursoSession(SQLiteDialect):
     """A session over a stream of Hrana.
 
-    Rows go in as arguments of the statement that uses them: these servers have no temporary tables. A server takes the database
+    Rows go in as an argument of the statement that uses them: these servers have no temporary tables. A server takes the database
     from a session that has held it for writing longer than five seconds while another waits, and would run what that one still
     sends statement by statement; so after an error nothing more is sent.
     """
@@ -97,12 +97,9 @@ class TursoSession(SQLiteDialect):
     def _change(self, sql: str) -> int:
         if self._staged is None:
             return self._run(sql)
-        return sum(self._run(f"{self._build_source(part)} {sql}", build_arguments(part)) for part in split_rows(self._staged))
-
-    def _build_source(self, rows: pl.DataFrame) -> str:
-        names = ", ".join(self.identifier(name) for name in rows.columns)
-        row = f"({', '.join('?' * rows.width)})"
-        return f"with {self.identifier(STAGE)} ({names}) as (values {', '.join([row] * rows.height)})"
+        names = [self.identifier(name) for name in self._staged.columns]
+        sources = (build_source(part, self.identifier(STAGE), names) for part in split_rows(self._staged))
+        return sum(self._run(f"{source.sql} {sql}", source.arguments) for source in sources)
 
     @contextmanager
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:

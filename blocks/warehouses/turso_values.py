@@ -1,12 +1,15 @@
-"""Values into libSQL and out of it, in the forms of Hrana: exact to the last digit."""
+"""Values into libSQL and out of it: exact to the last digit."""
 
 from __future__ import annotations
 
 import base64
+import json
+import math
+from dataclasses import dataclass
 from functools import reduce
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from anomflow.errors import WarehouseError
@@ -15,30 +18,67 @@ from blocks.warehouses.sqlite_dialect import write_times
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_NULL: Final = {"type": "null"}
-_VARIABLES: Final = 32_000  # of one statement; SQLite takes 32,766
-_REQUEST_BYTES: Final = 4_000_000
-_CELL_BYTES: Final = 35  # around a value in JSON
+_REQUEST_BYTES: Final = 2_000_000
+_NUMBER_BYTES: Final = 20
+_MANTISSA_BITS: Final = 53
+_LEAST_EXPONENT: Final = -1074  # of the smallest double
+_POWERS: Final = '"anomflow_power"'
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows as a relation of one statement: what stands before it, and the arguments of that."""
+
+    sql: str
+    arguments: list[Any]
 
 
 def split_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Cut rows into parts that one statement takes."""
-    each = int(rows.estimated_size()) // max(rows.height, 1) + _CELL_BYTES * rows.width
-    yield from rows.iter_slices(max(min(_VARIABLES // rows.width, _REQUEST_BYTES // each), 1))
+    """Cut rows into parts whose text is of a megabyte or two."""
+    each = int(rows.estimated_size()) // max(rows.height, 1) + _NUMBER_BYTES * rows.width
+    yield from rows.iter_slices(max(_REQUEST_BYTES // each, 1))
 
 
-def build_arguments(rows: pl.DataFrame) -> list[Any]:
-    """Write the values of rows as arguments, row by row."""
-    columns = [_build_cells(column) for column in write_times(rows).get_columns()]
-    return list(chain.from_iterable(zip(*columns, strict=True)))
+def build_source(rows: pl.DataFrame, stage: str, names: Sequence[str]) -> Source:
+    """Name rows as a relation, by one argument of JSON.
+
+    SQLite errs in the last digit of some numbers that it reads from text (SQLite 3.45: of one in ten thousand), and an argument
+    a value is slow. So a number is an integer times a power of two, and the few powers that occur are arguments.
+    """
+    written, listed, powers = [], [], set()
+    for column in write_times(rows).get_columns():
+        place = len(written)
+        if column.dtype == pl.Float64:
+            integers, exponents = _split_floats(column)
+            written += [integers, exponents]
+            powers |= set(exponents)
+            listed.append(f"{_take(place)} * (select power from {_POWERS} where exponent = {_take(place + 1)})")
+        else:
+            written.append((column if column.dtype == pl.String else column.cast(pl.Int64)).to_list())
+            listed.append(_take(place))
+    known = sorted(powers) or [0]
+    sql = (
+        f"with {_POWERS} (exponent, power) as (values {', '.join(['(?, ?)'] * len(known))}), "
+        f"{stage} ({', '.join(names)}) as (select {', '.join(listed)} from json_each(?) as j)"
+    )
+    arguments = [argument for exponent in known for argument in _build_power(exponent)]
+    return Source(sql, [*arguments, {"type": "text", "value": json.dumps(list(zip(*written, strict=True)), separators=(",", ":"))}])
 
 
-def _build_cells(column: pl.Series) -> list[Any]:
-    if column.dtype == pl.Float64:
-        return [_NULL if value is None else {"type": "float", "value": value} for value in column]
-    kind = "text" if column.dtype == pl.String else "integer"
-    plain = column if kind == "text" else column.cast(pl.Int64).cast(pl.String)
-    return [_NULL if value is None else {"type": kind, "value": value} for value in plain]
+def _take(place: int) -> str:
+    return f"json_extract(j.value, '$[{place}]')"
+
+
+def _build_power(exponent: int) -> tuple[Any, Any]:
+    return {"type": "integer", "value": str(exponent)}, {"type": "float", "value": math.ldexp(1.0, exponent)}
+
+
+def _split_floats(column: pl.Series) -> tuple[list[int | None], list[int]]:
+    """Write each number as an integer and the power of two that it is multiplied by, without a loss."""
+    fractions, exponents = np.frexp(column.fill_null(0.0).to_numpy())
+    shifts = np.maximum(exponents - _MANTISSA_BITS, _LEAST_EXPONENT)
+    integers = pl.Series(np.ldexp(fractions, exponents - shifts).astype(np.int64))
+    return integers.set(column.is_null(), None).to_list(), shifts.tolist()
 
 
 def build_frame(columns: Sequence[Any], chunks: Sequence[Sequence[Any]], location: str) -> pl.DataFrame:
