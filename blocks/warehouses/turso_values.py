@@ -6,7 +6,6 @@ import base64
 import json
 import math
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -45,7 +44,8 @@ def build_source(rows: pl.DataFrame, stage: str, names: Sequence[str]) -> Source
     SQLite errs in the last digit of some numbers that it reads from text (SQLite 3.45: of one in ten thousand), and an argument
     a value is slow. So a number is an integer times a power of two, and the few powers that occur are arguments.
     """
-    written, listed, powers = [], [], set()
+    written: list[Sequence[Any]] = []
+    listed, powers = [], set[int]()
     for column in write_times(rows).get_columns():
         place = len(written)
         if column.dtype == pl.Float64:
@@ -62,7 +62,10 @@ def build_source(rows: pl.DataFrame, stage: str, names: Sequence[str]) -> Source
         f"{stage} ({', '.join(names)}) as (select {', '.join(listed)} from json_each(?) as j)"
     )
     arguments = [argument for exponent in known for argument in _build_power(exponent)]
-    return Source(sql, [*arguments, {"type": "text", "value": json.dumps(list(zip(*written, strict=True)), separators=(",", ":"))}])
+    text = json.dumps(list(zip(*written, strict=True)), separators=(",", ":"))
+    if "\\u0000" in text and "\0" in "".join(value for values in written for value in values if isinstance(value, str)):
+        raise WarehouseError("a text has a NUL character, behind which SQLite would drop the rest; remove it at the source")
+    return Source(sql, [*arguments, {"type": "text", "value": text}])
 
 
 def _take(place: int) -> str:
@@ -100,25 +103,25 @@ def _read_chunk(names: Sequence[str], rows: Sequence[Any], location: str) -> lis
 
 
 def _read_column(name: str, cells: Sequence[Any], location: str) -> pl.Series:
-    dtype = reduce(
-        lambda one, other: _widen(one, other, name, location), (_TYPES[kind] for kind in {cell["type"] for cell in cells}), pl.Null
-    )
+    dtype = _find_type([_TYPES[kind] for kind in {cell["type"] for cell in cells}], name, location)
     return pl.Series(name, [_READERS[dtype](cell) for cell in cells], dtype=dtype)
 
 
 def _join(name: str, parts: Sequence[pl.Series], location: str) -> pl.Series:
-    dtype = reduce(lambda one, other: _widen(one, other, name, location), (part.dtype for part in parts), pl.Null)
+    dtype = _find_type([part.dtype for part in parts], name, location)
     # Like the driver of SQLite's files: a column without a value is one of integers.
     known = pl.Int64 if dtype == pl.Null else dtype
     return pl.concat([part.cast(known) for part in parts]) if parts else pl.Series(name, [], dtype=known)
 
 
-def _widen(one: Any, other: Any, name: str, location: str) -> Any:
-    if pl.Null in (one, other) or one == other:
-        return other if one == pl.Null else one
-    if pl.Binary in (one, other):
+def _find_type(dtypes: Sequence[Any], name: str, location: str) -> Any:
+    """Return the type that holds values of all these types."""
+    found = {dtype for dtype in dtypes if dtype != pl.Null}
+    if len(found) < 2:  # noqa: PLR2004 - nothing to agree on
+        return found.pop() if found else pl.Null
+    if pl.Binary in found:
         raise WarehouseError(f"{location}: column {name} holds bytes and other values; cast it in the query")
-    return pl.String if pl.String in (one, other) else pl.Float64
+    return pl.String if pl.String in found else pl.Float64
 
 
 def _read_text(cell: Any) -> str | None:
