@@ -18,7 +18,7 @@ from anomflow.errors import SettingsError, WarehouseBusyError, WarehouseError, W
 from blocks.loading import load_warehouse
 from blocks.warehouses.turso import TursoWarehouse
 from blocks.warehouses.turso_errors import HranaError, Limits, Place, explain_failure
-from blocks.warehouses.turso_values import build_frame, build_source, split_rows
+from blocks.warehouses.turso_values import build_frame, build_source, check_texts, split_rows
 from tests.conformance.rows import build_many
 
 SECRET = "eyJhbGciOi.s3cret-token"
@@ -118,8 +118,8 @@ def test_every_number_is_written_to_its_last_digit_and_every_text_whole(rows: li
 
 def test_a_text_that_would_be_cut_is_refused() -> None:
     assert write(pl.DataFrame({"text": ["\\u0000"]})) == [("\\u0000",)]
-    with pytest.raises(WarehouseError, match="NUL character"):
-        write(pl.DataFrame({"text": ["a\0b"]}))
+    with pytest.raises(WarehouseError, match="turso:shop: a text in text has a NUL character"):
+        check_texts(pl.DataFrame({"number": [1], "text": ["a\0b"]}), "turso:shop")
 
 
 def test_integers_booleans_and_times_are_written_as_sqlite_keeps_them() -> None:

@@ -14,7 +14,7 @@ from anomflow.errors import WarehouseBusyError, WarehouseError, WarehouseUnavail
 from blocks.warehouses.adbc import STAGE
 from blocks.warehouses.sqlite_dialect import SQLiteDialect
 from blocks.warehouses.turso_errors import TOO_LARGE, HranaError, Place, explain_failure
-from blocks.warehouses.turso_values import build_frame, build_source, split_rows
+from blocks.warehouses.turso_values import build_frame, build_source, check_texts, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,6 +103,7 @@ class TursoSession(SQLiteDialect):
 
     @contextmanager
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
+        check_texts(rows, self.location)
         self._staged = rows
         try:
             yield self.identifier(STAGE)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from blocks.warehouses.secrets import redact
 from blocks.warehouses.turso_errors import HranaError, Limits
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PIPELINE: Final = "/v3/pipeline"
 _CURSOR: Final = "/v3/cursor"
 _CHUNK_ROWS: Final = 20_000
+_SAID_LENGTH: Final = 1000  # of what a server, or a proxy before it, says
 
 
 class HranaStream:
@@ -33,6 +35,7 @@ class HranaStream:
         timeout = httpx.Timeout(limits.statement_seconds, connect=limits.connect_seconds)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = url
+        self._token = token
         self._client = httpx.Client(headers=headers, timeout=timeout, verify=_build_context())
         self._baton: str | None = None
 
@@ -81,7 +84,7 @@ class HranaStream:
     def _ask(self, requests: Sequence[Any]) -> dict[str, Any]:
         with self._send(_PIPELINE, {"baton": self._baton, "requests": requests}) as answer:
             answer.read()
-            said = answer.json()
+            said = _read_answer(answer)
         self._take(said)
         first = said["results"][0]
         if first["type"] == "error":
@@ -91,13 +94,13 @@ class HranaStream:
 
     @contextlib.contextmanager
     def _send(self, path: str, body: dict[str, Any]) -> Iterator[httpx.Response]:
-        kept, self._baton = self._baton, None  # a baton serves once; without an answer there is no next
+        self._baton = None  # it serves once; without an answer there is no next
         with self._client.stream("POST", self._url + path, json=body) as answer:
             if answer.is_success:
                 yield answer
                 return
             answer.read()
-            raise _read_refusal(answer, is_ours=kept is not None)
+            raise _read_refusal(answer, self._token)
 
     def _take(self, said: dict[str, Any]) -> None:
         self._baton = said.get("baton")
@@ -124,14 +127,20 @@ def _split_lines(answer: httpx.Response) -> Iterator[bytes]:
         yield rest
 
 
-def _read_refusal(answer: httpx.Response, *, is_ours: bool) -> HranaError:
-    words, code = answer.text[:1000], ""
+def _read_answer(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = answer.json()
+    except ValueError as error:
+        raise HranaError("it does not answer in JSON", status=httpx.codes.NOT_FOUND) from error
+    return said
+
+
+def _read_refusal(answer: httpx.Response, token: str) -> HranaError:
+    words, code = answer.text, ""
     with contextlib.suppress(ValueError, AttributeError):
         said = answer.json()
         words, code = str(said.get("message") or said.get("error") or words), str(said.get("code") or "")
-    if is_ours and answer.status_code == httpx.codes.NOT_FOUND:
-        return HranaError(words or "the connection is not known any more", "STREAM_CLOSED", answer.status_code)
-    return HranaError(words, code, answer.status_code)
+    return HranaError(redact(words, (token,))[:_SAID_LENGTH], code, answer.status_code)
 
 
 @cache

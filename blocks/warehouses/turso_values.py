@@ -32,6 +32,13 @@ class Source:
     arguments: list[Any]
 
 
+def check_texts(rows: pl.DataFrame, location: str) -> None:
+    """Refuse a text with a NUL character, behind which SQLite's JSON drops the rest."""
+    for column in rows.select(pl.col(pl.String)).get_columns():
+        if column.str.contains("\0", literal=True).any():
+            raise WarehouseError(f"{location}: a text in {column.name} has a NUL character, which cannot be kept; remove it at the source")
+
+
 def split_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Cut rows into parts whose text is of a megabyte or two."""
     each = int(rows.estimated_size()) // max(rows.height, 1) + _NUMBER_BYTES * rows.width
@@ -63,8 +70,6 @@ def build_source(rows: pl.DataFrame, stage: str, names: Sequence[str]) -> Source
     )
     arguments = [argument for exponent in known for argument in _build_power(exponent)]
     text = json.dumps(list(zip(*written, strict=True)), separators=(",", ":"))
-    if "\\u0000" in text and "\0" in "".join(value for values in written for value in values if isinstance(value, str)):
-        raise WarehouseError("a text has a NUL character, behind which SQLite would drop the rest; remove it at the source")
     return Source(sql, [*arguments, {"type": "text", "value": text}])
 
 
