@@ -17,7 +17,7 @@ from blocks.warehouses.turso_errors import TOO_LARGE, HranaError, Place, explain
 from blocks.warehouses.turso_values import build_frame, build_source, check_texts, split_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import polars as pl
 
@@ -114,14 +114,20 @@ class TursoSession(SQLiteDialect):
         if not self.writable:
             self._check_query(sql)
         with self._speak():
-            try:
-                result = self._hrana.execute(sql)
-                columns, chunks = result["cols"], [result["rows"]]
-            except HranaError as error:
-                if error.code != TOO_LARGE:
-                    raise
-                columns, *chunks = self._hrana.stream(sql)
-        return build_frame(columns, chunks, self.location)
+            columns, chunks = self._ask(sql)
+            return build_frame(columns, chunks, self.location)
+
+    def _ask(self, sql: str) -> tuple[Sequence[Any], Iterable[Sequence[Any]]]:
+        try:
+            result = self._hrana.execute(sql)
+        except HranaError as error:
+            if error.code != TOO_LARGE:
+                raise
+        else:
+            return result["cols"], [result["rows"]]
+        # Chunk by chunk, since an answer takes twenty times the memory of its frame.
+        chunks = self._hrana.stream(sql)
+        return next(chunks, []), chunks
 
     def _check_query(self, sql: str) -> None:
         if self._confined and (found := _FILES.search(sql)):

@@ -15,7 +15,7 @@ from anomflow.errors import WarehouseError
 from blocks.warehouses.sqlite_dialect import write_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _REQUEST_BYTES: Final = 2_000_000
 _NUMBER_BYTES: Final = 20
@@ -89,7 +89,7 @@ def _split_floats(column: pl.Series) -> tuple[list[int | None], list[int]]:
     return integers.set(column.is_null(), None).to_list(), shifts.tolist()
 
 
-def build_frame(columns: Sequence[Any], chunks: Sequence[Sequence[Any]], location: str) -> pl.DataFrame:
+def build_frame(columns: Sequence[Any], chunks: Iterable[Sequence[Any]], location: str) -> pl.DataFrame:
     """Make a frame of rows; a column is of the type that holds all its values, as SQLite's columns hold any.
 
     Raises WarehouseError where a column mixes bytes with others, or a name occurs twice.
