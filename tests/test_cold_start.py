@@ -26,7 +26,6 @@ FOREIGN = {
     "distributed",
     "fastapi",
     "google",
-    "libsql",
     "marvin",
     "matplotlib",
     "mlflow",

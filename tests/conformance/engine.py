@@ -45,3 +45,14 @@ def build_foreign(
         ),
         f"insert into metrics values {rows}",
     )
+
+
+def build_texts() -> dict[str, tuple[str, ...]]:
+    """Make that table where times are text, in each form of ISO 8601 that is met, by its name."""
+    forms = {
+        "seconds": ("2026-01-01 00:00:00", "2026-01-01 00:00:00", "2026-01-02 00:00:00"),
+        "iso": ("2026-01-01T00:00:00.000000", "2026-01-01T00:00:00", "2026-01-02T00:00:00.000000"),
+        "zoned": ("2026-01-01 00:00:00+00:00", "2026-01-01T01:00:00.000000+01:00", "2026-01-01 19:00:00-05:00"),
+        "nanoseconds": ("2026-01-01 00:00:00.000000000", "2026-01-01T00:00:00.000Z", "2026-01-02"),
+    }
+    return {name: build_foreign("timestamp", *(f"'{time}'" for time in times)) for name, times in forms.items()}

@@ -13,7 +13,7 @@ import duckdb
 
 from blocks.warehouses.duckdb import DuckDBWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
-from tests.conformance.engine import DAYS, Engine, Rows, build_foreign
+from tests.conformance.engine import DAYS, Engine, Rows, build_foreign, build_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,10 +32,6 @@ def _run_sqlite(warehouse: Any, statements: Sequence[str]) -> Rows:
         for statement in statements:
             result = connection.execute(statement)
         return result.fetchall()
-
-
-def _build_text(first: str, again: str, second: str) -> tuple[str, ...]:
-    return build_foreign("timestamp", f"'{first}'", f"'{again}'", f"'{second}'")
 
 
 DUCKDB = Engine(
@@ -59,10 +55,7 @@ SQLITE = Engine(
     build=lambda folder, seconds: SQLiteWarehouse(path=str(folder / "a b?#%.sqlite"), lock_timeout_seconds=seconds),
     run_raw=_run_sqlite,
     foreign={
-        "seconds": _build_text("2026-01-01 00:00:00", "2026-01-01 00:00:00", "2026-01-02 00:00:00"),
-        "iso": _build_text("2026-01-01T00:00:00.000000", "2026-01-01T00:00:00", "2026-01-02T00:00:00.000000"),
-        "zoned": _build_text("2026-01-01 00:00:00+00:00", "2026-01-01T01:00:00.000000+01:00", "2026-01-01 19:00:00-05:00"),
-        "nanoseconds": _build_text("2026-01-01 00:00:00.000000000", "2026-01-01T00:00:00.000Z", "2026-01-02"),
+        **build_texts(),
         "without metadata": build_foreign("text", *DAYS, metadata=False),
     },
 )

@@ -38,7 +38,9 @@ def install_packages(name: str, packages: Sequence[str]) -> Path:
     folder = INSTALLED / name
 
     def install() -> None:
-        subprocess.run([*_PIP, "install", "-qq", "--no-deps", "--target", str(folder), *packages], check=True)
+        folder.mkdir(parents=True)
+        if packages:  # else the driver is among the locked ones
+            subprocess.run([*_PIP, "install", "-qq", "--no-deps", "--target", str(folder), *packages], check=True)
 
     _install_once(folder, packages, install)
     return folder

@@ -114,7 +114,7 @@ class Filled:
     warehouse: Any
 
     def build(self, query: Query, **changed: object) -> str:
-        return _build(query, self.engine.kind, **changed)
+        return _build(query, self.warehouse.dialect, **changed)
 
     def run(self, sql: str, rows: list[tuple[Any, ...]] | None = None) -> list[dict[str, Any]]:
         kinds = f"metric_timestamp {self.engine.time_type}, metric_batch text, metric_name text, metric_type text"
