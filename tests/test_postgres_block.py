@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from anomflow.errors import SettingsError, Transient, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.loading import load_warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
-from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure, explain_refusal
+from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure, explain_refusal, read_failure
 from blocks.warehouses.secrets import find_secrets, redact
 from blocks.warehouses.sqlstates import find_error_class
 
@@ -133,19 +133,19 @@ class DriverError(Exception):
     ("failure", "error_class", "words"),
     [
         (
-            Failure(
+            read_failure(
                 DriverError('INVALID: Failed to prepare query: ERROR:  no "x"\nLINE 1: x\n\nQuery was: x. SQLSTATE: 42601', "42601"),
                 0,
-                False,
+                is_lost=False,
             ),
             WarehouseError,
             'shop refused a statement: no "x"\nLINE 1: x',
         ),
-        (Failure(DriverError("IO: server closed the connection"), 1, True), WarehouseUnavailableError, "the connection was lost"),
-        (Failure(DriverError("ERROR:  canceling", "57014"), 5, False), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
-        (Failure(DriverError("ERROR:  canceling"), 5.1, False), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
-        (Failure(DriverError("ERROR:  canceling", "55P03"), 1, False), WarehouseBusyError, "longer than 2 s.*lock_timeout_seconds"),
-        (Failure(DriverError("ERROR:  cannot execute", "25006"), 1, False), WarehouseError, "read-only"),
+        (read_failure(DriverError("IO: server closed the connection"), 1, is_lost=True), WarehouseUnavailableError, "the connection was lost"),
+        (read_failure(DriverError("ERROR:  canceling", "57014"), 5, is_lost=False), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
+        (read_failure(DriverError("ERROR:  canceling"), 5.1, is_lost=False), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
+        (read_failure(DriverError("ERROR:  canceling", "55P03"), 1, is_lost=False), WarehouseBusyError, "longer than 2 s.*lock_timeout_seconds"),
+        (read_failure(DriverError("ERROR:  cannot execute", "25006"), 1, is_lost=False), WarehouseError, "read-only"),
     ],
 )
 def test_an_error_says_what_happened_and_what_to_do(failure: Failure, error_class: type[WarehouseError], words: str) -> None:
