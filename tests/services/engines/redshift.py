@@ -23,7 +23,7 @@ _PROXY = Path(__file__).parents[1] / "programs" / "redshift_proxy.py"
 # As in Redshift: a transaction sees one state of the database, and a backslash in a literal escapes.
 _SETTINGS = {"default_transaction_isolation": "repeatable read", "standard_conforming_strings": "off", "escape_string_warning": "off"}
 _FUNCTION = (
-    "create function datediff(part text, first {kind}, last {kind}) returns bigint immutable language sql as "
+    "create function pg_catalog.datediff(part text, first {kind}, last {kind}) returns bigint immutable language sql as "
     "$$select extract(epoch from date_trunc(part, last) - date_trunc(part, first))::bigint$$"
 )
 

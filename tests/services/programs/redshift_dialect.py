@@ -41,7 +41,7 @@ REFUSED: Final = {
 }
 # Functions that its reference lists (c_SQL_functions) and our statements use, and words before a parenthesis that are no functions.
 FUNCTIONS: Final = frozenset(
-    "avg cast coalesce count current_schema datediff dateadd date_trunc dense_rank extract first_value format_type getdate greatest lag"
+    "abs avg cast coalesce count current_schema datediff dateadd date_trunc dense_rank extract first_value format_type getdate greatest lag"
     " last_value lead least length listagg lower max median min mod nullif pg_table_is_visible position rank round row_number"
     " substring sum trim trunc try_cast upper".split()
 )
