@@ -54,7 +54,9 @@ class RedshiftWarehouse(RelationalWarehouse):
     password: SecretStr | None = Field(default=None, description="Password of the user, where IAM gives no temporary one.")
     cluster_identifier: str | None = Field(default=None, min_length=1, description="Cluster to log in to by IAM.")
     workgroup: str | None = Field(default=None, min_length=1, description="Workgroup of Redshift Serverless to log in to by IAM.")
-    region: str | None = Field(default=None, min_length=1, description="Region of AWS for a login by IAM; none: the host's or credentials' own.")
+    region: str | None = Field(
+        default=None, min_length=1, description="Region of AWS for a login by IAM; none: the host's or credentials' own."
+    )
     credentials: str | None = Field(
         default=None,
         pattern=rf"^{CREDENTIALS}/[^/]+$",

@@ -18,7 +18,14 @@ _SIGNS_OF_CONFLICT: Final = ("serializable isolation violation", "could not seri
 _LOST: Final = ("InterfaceError", "OperationalError")
 # What AWS's client raises where its service does not answer now.
 _PASSING: Final = frozenset(
-    {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "ProxyConnectionError", "HTTPClientError"}
+    {
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ReadTimeoutError",
+        "ConnectionClosedError",
+        "ProxyConnectionError",
+        "HTTPClientError",
+    }
 )
 
 

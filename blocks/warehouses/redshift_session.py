@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 
 from anomflow.errors import WarehouseError
-from anomflow.frames import OBSERVATIONS, Table
+from anomflow.frames import OBSERVATIONS, TABLES, Table
 from blocks.warehouses.postgres_errors import Failure
 from blocks.warehouses.postgres_values import fits
 from blocks.warehouses.redshift_errors import MISSING_TABLE, explain, find_state
@@ -27,6 +28,10 @@ _MADE_BY_ANOTHER: Final = ("42P07", "23505")
 # Rows that are joined lie together, and a job's query skips the blocks of other batches, types and times.
 _LAYOUT: Final = "distkey(metric_name) compound sortkey(metric_batch, metric_type, metric_timestamp)"
 _LAYOUT_OF_OTHERS: Final = "sortkey(metric_batch)"
+_NAME: Final = r'(?:"(?:[^"]|"")+"|\w+)'
+_TARGET: Final = re.compile(rf"\s*(?:update|delete\s+from|insert\s+into)\s+({_NAME}(?:\.{_NAME})*)", re.IGNORECASE)
+_DROPPED: Final = re.compile(rf"\s*drop\s+table\s+({_NAME}(?:\.{_NAME})*)\s*", re.IGNORECASE)
+_SUFFIXES: Final = tuple(table.suffix for table in TABLES if table.suffix)
 
 
 class RedshiftSession(RedshiftStatements):
@@ -53,6 +58,14 @@ class RedshiftSession(RedshiftStatements):
         layout = _LAYOUT if table is OBSERVATIONS else _LAYOUT_OF_OTHERS
         self.execute(f"create table {self.identifier(name)} ({columns}) {layout}")
 
+    def execute(self, sql: str) -> int:
+        if found := _TARGET.match(sql):
+            self._lock_family(_find_family(found[1]))
+        changed = super().execute(sql)
+        if dropped := _DROPPED.fullmatch(sql):
+            self._drop_lock(_read_name(dropped[1]))
+        return changed
+
     def _order(self, table: Table, name: str) -> str:  # noqa: ARG002 - the same for every name
         # Rows have no order here, so of duplicates the greatest is the newest.
         return f" order by {self.tie_break}" if table is OBSERVATIONS else ""
@@ -70,7 +83,7 @@ class RedshiftSession(RedshiftStatements):
 
     def _delete_staged(self, table: Table, name: str, stage: str) -> str:
         # The table that is deleted from takes no alias.
-        target = self.identifier(name.split(".")[-1])
+        target = self.identifier(name.rsplit(".", maxsplit=1)[-1])
         same = " and ".join(f"{target}.{self.identifier(column)} = s.{self.identifier(column)}" for column in table.key)
         return f"delete from {self.identifier(name)} using {stage} as s where {same}"
 
@@ -108,12 +121,14 @@ class RedshiftSession(RedshiftStatements):
 
     def _lock(self, table: Table, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""
-        family = name.removesuffix(table.suffix) if table.suffix else name
+        self._lock_family(name.removesuffix(table.suffix) if table.suffix else name)
+
+    def _lock_family(self, family: str) -> None:
         if family in self._locked or not self.writable:
             return
         lock = f"{family}_lock"
         if not self._is_fresh and self._find_columns(lock) is None:
-            self._make_lock(lock)
+            self._run(self._build_lock(lock))
         self._hold(lock)
         self._locked.add(family)
 
@@ -142,8 +157,26 @@ class RedshiftSession(RedshiftStatements):
         self._limit_statements(self.limits.statement_seconds)
 
     def _make_lock(self, lock: str) -> None:
+        """Make the table of a lock, outside of a transaction."""
         try:
-            self._run(f"create table if not exists {self.identifier(lock)} (holder bigint)")
+            self._run(self._build_lock(lock))
         except WarehouseError as error:
             if find_state(error) not in _MADE_BY_ANOTHER:
                 raise
+
+    def _build_lock(self, lock: str) -> str:
+        return f"create table if not exists {self.identifier(lock)} (holder bigint)"
+
+    def _drop_lock(self, family: str) -> None:
+        self._run(f"drop table if exists {self.identifier(f'{family}_lock')}")
+        self._locked.discard(family)
+
+
+def _find_family(quoted: str) -> str:
+    """Return the table key of a table that stands in SQL."""
+    name = _read_name(quoted)
+    return next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
+
+
+def _read_name(quoted: str) -> str:
+    return re.sub(r'"((?:[^"]|"")+)"', lambda found: found[1].replace('""', '"'), quoted)

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-# Literals (in which a backslash escapes, r_Examples_of_constants is silent, r_patternmatching_condition_like shows it), quoted
-# names and comments are no code.
+# Literals (in which a backslash escapes: r_patternmatching_condition_like), quoted names and comments are no code.
 _PIECE: Final = re.compile(r"""('(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|/\*.*?\*/|--[^\n]*)""", re.DOTALL)
 
 # Code that is refused, in what page it says so.
@@ -32,7 +31,8 @@ REFUSED: Final = {
     r"\bfor (update|share)\b": "FOR UPDATE (r_SELECT_synopsis)",
     r"^\s*delete from \S+ +(as +)?(?!using\b|where\b)\w": "an alias of the table of DELETE (r_DELETE)",
     r"^\s*copy\b.*\bstdin\b": "COPY from the client (r_COPY)",
-    r"\bset (local )?(lock_timeout|idle_in_transaction_session_timeout|standard_conforming_strings)\b": "this parameter (cm_chap_ConfigurationRef)",
+    r"\bset (local )?(lock_timeout|idle_in_transaction_session_timeout|standard_conforming_strings)\b": "this parameter "
+    "(cm_chap_ConfigurationRef)",
     r"^\s*(create|alter)\b.*\b(text|jsonb?|uuid|bytea|serial|bigserial|inet|money)\b(?!\s*\()": "this type, or another length of it "
     "(c_unsupported-postgresql-datatypes)",
     r"^\s*alter table\b.*\btype\b(?! varchar)": "another type of a column (r_ALTER_TABLE)",
@@ -41,13 +41,76 @@ REFUSED: Final = {
 }
 # Functions that its reference lists (c_SQL_functions) and our statements use, and words before a parenthesis that are no functions.
 FUNCTIONS: Final = frozenset(
-    "abs avg cast coalesce count current_schema datediff dateadd date_trunc dense_rank extract first_value format_type getdate greatest lag"
-    " last_value lead least length listagg lower max median min mod nullif pg_table_is_visible position rank round row_number"
-    " substring sum trim trunc try_cast upper".split()
+    {
+        "abs",
+        "avg",
+        "cast",
+        "coalesce",
+        "count",
+        "current_schema",
+        "date_trunc",
+        "dateadd",
+        "datediff",
+        "dense_rank",
+        "extract",
+        "first_value",
+        "format_type",
+        "getdate",
+        "greatest",
+        "lag",
+        "last_value",
+        "lead",
+        "least",
+        "length",
+        "listagg",
+        "lower",
+        "max",
+        "median",
+        "min",
+        "mod",
+        "nullif",
+        "pg_table_is_visible",
+        "position",
+        "rank",
+        "round",
+        "row_number",
+        "substring",
+        "sum",
+        "trim",
+        "trunc",
+        "try_cast",
+        "upper",
+    }
 )
 WORDS: Final = frozenset(
-    "and as by case compound distkey else exists from in into join not on or over select sortkey then using values varchar when where with"
-    " table".split()
+    {
+        "and",
+        "as",
+        "by",
+        "case",
+        "compound",
+        "distkey",
+        "else",
+        "exists",
+        "from",
+        "in",
+        "into",
+        "join",
+        "not",
+        "on",
+        "or",
+        "over",
+        "select",
+        "sortkey",
+        "table",
+        "then",
+        "using",
+        "values",
+        "varchar",
+        "when",
+        "where",
+        "with",
+    }
 )
 # What PostgreSQL does not know, and what it means there.
 REWRITTEN: Final = (
