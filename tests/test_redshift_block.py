@@ -180,6 +180,7 @@ def test_the_queries_of_the_jobs_have_nothing_that_redshift_refuses(name: str) -
         ("insert into t select 1 on conflict (a) do nothing", "ON CONFLICT"),
         ("delete from t as x where true", "an alias"),
         ('delete from "t" x using s where true', "an alias"),
+        ('delete from "t" using "s" as x where true', "an alias of a table of USING"),
         ("select distinct on (a) a from t", "DISTINCT ON"),
         ("select array[1]", "array constructors"),
         ("select count(*) filter (where a) from t", "FILTER"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
@@ -11,7 +10,7 @@ from pydantic import ConfigDict, Field, SecretStr, model_validator
 from blocks.warehouses.block import RelationalWarehouse
 from blocks.warehouses.postgres_errors import Limits
 from blocks.warehouses.postgres_session import Place
-from blocks.warehouses.redshift_login import CREDENTIALS, connect
+from blocks.warehouses.redshift_login import CREDENTIALS, close, connect
 from blocks.warehouses.redshift_session import RedshiftSession
 
 if TYPE_CHECKING:
@@ -108,5 +107,4 @@ class RedshiftWarehouse(RelationalWarehouse):
             limits = Limits(self.statement_timeout_seconds, self.lock_timeout_seconds)
             yield RedshiftSession(connection, Place(self.location, limits, self.schema_name), writable=writable)
         finally:
-            with contextlib.suppress(Exception):  # it may be gone, which is no reason to hide what happened
-                connection.close()
+            close(connection)

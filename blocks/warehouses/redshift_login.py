@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import MissingDependencyError, WarehouseError
@@ -32,6 +34,7 @@ def connect(warehouse: RedshiftWarehouse) -> Any:
     try:
         connection = driver.connect(**parameters)
     except Exception as error:  # noqa: BLE001 - AWS's client and the sockets have errors of their own
+        _close_unfinished(error)
         secrets = tuple(str(parameters[name]) for name in ("password", "secret_access_key", "session_token") if parameters.get(name))
         # Not chained: errors of a login may hold what was sent.
         raise explain_refusal(error, redact(find_words(error), secrets), warehouse.location) from None
@@ -39,6 +42,22 @@ def connect(warehouse: RedshiftWarehouse) -> Any:
     longest = max(warehouse.statement_timeout_seconds, warehouse.lock_timeout_seconds)
     connection._usock.settimeout(longest + _GRACE_SECONDS)  # noqa: SLF001 - its own time-out counts for the login too
     return connection
+
+
+def close(connection: Any) -> None:
+    """Close a connection, which may be gone already."""
+    with contextlib.suppress(Exception):  # no reason to hide what happened
+        connection.close()
+    with contextlib.suppress(Exception):
+        connection._usock.close()  # noqa: SLF001 - left open where the server is gone
+
+
+def _close_unfinished(error: BaseException) -> None:
+    """Close the socket of a connection that failed at its login: the driver leaves it to whoever has the connection, which is nobody."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        opened = getattr(frame.f_locals.get("self"), "_usock", None)
+        if opened is not None:
+            opened.close()
 
 
 def build_parameters(warehouse: RedshiftWarehouse, keys: dict[str, str]) -> dict[str, Any]:

@@ -82,10 +82,10 @@ class RedshiftSession(RedshiftStatements):
         self._run(f"drop table {stage}")
 
     def _delete_staged(self, table: Table, name: str, stage: str) -> str:
-        # The table that is deleted from takes no alias.
-        target = self.identifier(name.rsplit(".", maxsplit=1)[-1])
-        same = " and ".join(f"{target}.{self.identifier(column)} = s.{self.identifier(column)}" for column in table.key)
-        return f"delete from {self.identifier(name)} using {stage} as s where {same}"
+        # Neither table takes an alias here.
+        target = self.identifier(name.split(".")[-1])
+        same = " and ".join(f"{target}.{self.identifier(column)} = {stage}.{self.identifier(column)}" for column in table.key)
+        return f"delete from {self.identifier(name)} using {stage} where {same}"
 
     def _insert_absent(self, table: Table, name: str, columns: Sequence[str], stage: str) -> int:
         joined = f"left join {self.identifier(name)} as t on {self._match_keys(table)}"

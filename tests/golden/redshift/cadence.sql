@@ -10,9 +10,9 @@ SELECT
 FROM (
   SELECT
     metric_name,
-    DATEDIFF(SECOND, previous_timestamp, metric_timestamp) AS pause,
+    DATEDIFF(SECOND, CAST(previous_timestamp AS TIMESTAMP), CAST(metric_timestamp AS TIMESTAMP)) AS pause,
     CAST(TRUNC(
-      CAST(DATEDIFF(SECOND, metric_timestamp, last_point) AS DOUBLE PRECISION) / 604800
+      CAST(DATEDIFF(SECOND, CAST(metric_timestamp AS TIMESTAMP), CAST(last_point AS TIMESTAMP)) AS DOUBLE PRECISION) / 604800
     ) AS BIGINT) AS week
   FROM (
     SELECT

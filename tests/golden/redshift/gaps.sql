@@ -25,7 +25,7 @@ WITH neighbours AS (
     metric_name,
     metric_timestamp,
     previous_timestamp,
-    DATEDIFF(SECOND, previous_timestamp, metric_timestamp) AS pause
+    DATEDIFF(SECOND, CAST(previous_timestamp AS TIMESTAMP), CAST(metric_timestamp AS TIMESTAMP)) AS pause
   FROM neighbours
   WHERE
     place > 1

@@ -23,7 +23,7 @@ _PROXY = Path(__file__).parents[1] / "programs" / "redshift_proxy.py"
 # As in Redshift: a transaction sees one state of the database, and a backslash in a literal escapes.
 _SETTINGS = {"default_transaction_isolation": "repeatable read", "standard_conforming_strings": "off", "escape_string_warning": "off"}
 _FUNCTION = (
-    "create function pg_catalog.datediff(part text, first {kind}, last {kind}) returns bigint immutable language sql as "
+    "create function pg_catalog.datediff(part text, first timestamp, last timestamp) returns bigint immutable language sql as "
     "$$select extract(epoch from date_trunc(part, last) - date_trunc(part, first))::bigint$$"
 )
 
@@ -33,8 +33,7 @@ def _start(folder: Path) -> Iterator[Mapping[str, str]]:
     with postgres.SERVICE.start(folder) as given:
         for name, value in _SETTINGS.items():
             run_as_superuser(f"alter database {ROLE} set {name} = '{value}'")
-        for kind in ("timestamp", "timestamptz"):
-            run_as_superuser(_FUNCTION.format(kind=kind), ROLE)
+        run_as_superuser(_FUNCTION, ROLE)
         port = find_free_port()
         command = [sys.executable, str(_PROXY), str(port), given["ANOMFLOW_TEST_POSTGRES_PORT"]]
         with run_server(Server(command, folder / "proxy.log"), lambda: _is_listening(port)):

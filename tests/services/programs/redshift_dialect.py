@@ -30,6 +30,7 @@ REFUSED: Final = {
     r"\bsavepoint\b": "SAVEPOINT (c_SQL_commands)",
     r"\bfor (update|share)\b": "FOR UPDATE (r_SELECT_synopsis)",
     r"^\s*delete from \S+ +(as +)?(?!using\b|where\b)\w": "an alias of the table of DELETE (r_DELETE)",
+    r"^\s*delete\b.*\busing \S+ +(?!where\b)\w": "an alias of a table of USING (r_DELETE)",
     r"^\s*copy\b.*\bstdin\b": "COPY from the client (r_COPY)",
     r"\bset (local )?(lock_timeout|idle_in_transaction_session_timeout|standard_conforming_strings)\b": "this parameter "
     "(cm_chap_ConfigurationRef)",
@@ -97,6 +98,7 @@ WORDS: Final = frozenset(
         "into",
         "join",
         "not",
+        "numeric",
         "on",
         "or",
         "over",
