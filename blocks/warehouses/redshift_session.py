@@ -83,7 +83,7 @@ class RedshiftSession(RedshiftStatements):
 
     def _delete_staged(self, table: Table, name: str, stage: str) -> str:
         # Neither table takes an alias here.
-        target = self.identifier(name.split(".")[-1])
+        target = self.identifier(name.rsplit(".", maxsplit=1)[-1])
         same = " and ".join(f"{target}.{self.identifier(column)} = {stage}.{self.identifier(column)}" for column in table.key)
         return f"delete from {self.identifier(name)} using {stage} where {same}"
 
