@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 # All extras of users but torch, which comes by pip only.
-IMAGE_EXTRAS := aws azure clickhouse dask gcp llm mlflow postgres slack snowflake turso web
+IMAGE_EXTRAS := aws azure clickhouse dask gcp llm mlflow postgres redshift slack snowflake turso web
 KERNELS := $(wildcard anomflow/detectors/*.py anomflow/detectors/*/*.py)
 
 # The installed bytecode is what makes a command start fast: compile it even where the environment says not to.

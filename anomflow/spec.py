@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from anomflow.deploy_spec import BatchDeploy, inline_schema
+from anomflow.kinds import WAREHOUSES
 from anomflow.setting_types import (
     BLOCK_PATTERN,
     MIN_CHANGE_PATTERN,
@@ -52,8 +53,7 @@ class CommonSpec(Section):
     )
     db: str = Field(
         "duckdb",
-        description="Warehouse of the batch: a kind (`duckdb`, `sqlite`, `postgres`, `bigquery`, `snowflake`, `turso`)"
-        " or a block, `kind/block-name`.",
+        description=f"Warehouse of the batch: a kind ({', '.join(f'`{kind}`' for kind in WAREHOUSES)}) or a block, `kind/block-name`.",
         json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
     )
     table_key: str = Field(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from anomflow.kinds import WAREHOUSES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 _YAML: Final = """\
 {schema}metric_batch: {name}
 
-# Where the rows are kept: a kind (duckdb, sqlite, postgres, bigquery, snowflake, turso) or a block (kind/block-name).
+# Where the rows are kept: a kind ({kinds}) or a block (kind/block-name).
 db: {db}
 
 # How often to look. Every setting: `anomflow show {batch}`.
@@ -84,6 +86,7 @@ def render_files(draft: Draft, metrics: Path) -> dict[Path, str]:
     folder = metrics / draft.name
     schema = "# yaml-language-server: $schema=../batch.schema.json\n" if (metrics / "batch.schema.json").is_file() else ""
     text = _YAML.format(
+        kinds=", ".join(WAREHOUSES),
         schema=schema,
         batch=draft.name,
         name=json.dumps(draft.name),

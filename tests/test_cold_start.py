@@ -16,6 +16,7 @@ FOREIGN = {
     "adbc_driver_bigquery",
     "adbc_driver_manager",
     "adbc_driver_postgresql",
+    "redshift_connector",
     "adbc_driver_snowflake",
     "adbc_driver_sqlite",
     "altair",

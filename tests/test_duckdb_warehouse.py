@@ -5,11 +5,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import duckdb
+import polars as pl
 import pytest
 
 from anomflow.errors import WarehouseBusyError, WarehouseError
-from anomflow.frames import UTC
+from anomflow.frames import OBSERVATIONS, UTC
 from blocks.warehouses.duckdb import DuckDBWarehouse
+from tests.conformance.rows import build_many, fill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,3 +122,15 @@ def test_rows_come_and_go_without_the_weight_of_pandas_and_pyarrow(warehouse: Du
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_rows_come_from_old_to_new_though_nothing_is_sorted(warehouse: DuckDBWarehouse) -> None:
+    rows = build_many(200_000)  # some row groups, each of which a thread may read
+    again = rows.filter(pl.int_range(pl.len()) % 3 == 0).with_columns(metric_value=-pl.col("metric_value"))
+    fill(warehouse, rows)
+    fill(warehouse, again)
+    chosen = "metric_name in ('metric 3', 'metric 4')"
+    with warehouse.reading() as session:
+        for where in ("true", chosen):
+            expected = session.read(f"select metric_value from metrics where {where} order by rowid")["metric_value"]
+            assert session.read_table(OBSERVATIONS, "metrics", where)["metric_value"].equals(expected)

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from anomflow.errors import SettingsError, Transient, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.loading import load_warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
-from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure, explain_refusal
+from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure, explain_refusal, read_failure
 from blocks.warehouses.secrets import find_secrets, redact
 from blocks.warehouses.sqlstates import find_error_class
 
@@ -129,23 +129,23 @@ class DriverError(Exception):
         self.sqlstate = sqlstate
 
 
+def fail(words: str, state: str | None = None, seconds: float = 1, *, is_lost: bool = False) -> Failure:
+    return read_failure(DriverError(words, state), seconds, is_lost=is_lost)
+
+
 @pytest.mark.parametrize(
     ("failure", "error_class", "words"),
     [
         (
-            Failure(
-                DriverError('INVALID: Failed to prepare query: ERROR:  no "x"\nLINE 1: x\n\nQuery was: x. SQLSTATE: 42601', "42601"),
-                0,
-                False,
-            ),
+            fail('INVALID: Failed to prepare query: ERROR:  no "x"\nLINE 1: x\n\nQuery was: x. SQLSTATE: 42601', "42601"),
             WarehouseError,
             'shop refused a statement: no "x"\nLINE 1: x',
         ),
-        (Failure(DriverError("IO: server closed the connection"), 1, True), WarehouseUnavailableError, "the connection was lost"),
-        (Failure(DriverError("ERROR:  canceling", "57014"), 5, False), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
-        (Failure(DriverError("ERROR:  canceling"), 5.1, False), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
-        (Failure(DriverError("ERROR:  canceling", "55P03"), 1, False), WarehouseBusyError, "longer than 2 s.*lock_timeout_seconds"),
-        (Failure(DriverError("ERROR:  cannot execute", "25006"), 1, False), WarehouseError, "read-only"),
+        (fail("IO: server closed the connection", is_lost=True), WarehouseUnavailableError, "the connection was lost"),
+        (fail("ERROR:  canceling", "57014", 5), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
+        (fail("ERROR:  canceling", None, 5.1), WarehouseError, "longer than 5 s.*statement_timeout_seconds"),
+        (fail("ERROR:  canceling", "55P03"), WarehouseBusyError, "longer than 2 s.*lock_timeout_seconds"),
+        (fail("ERROR:  cannot execute", "25006"), WarehouseError, "read-only"),
     ],
 )
 def test_an_error_says_what_happened_and_what_to_do(failure: Failure, error_class: type[WarehouseError], words: str) -> None:

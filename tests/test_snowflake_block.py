@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from anomflow.errors import MissingDependencyError, SettingsError, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from anomflow.frames import OBSERVATIONS
 from blocks.loading import load_warehouse
+from blocks.warehouses.rows import split_rows
 from blocks.warehouses.snowflake import SnowflakeWarehouse
 from blocks.warehouses.snowflake_errors import Limits, explain_failure, explain_refusal
 from blocks.warehouses.snowflake_session import SnowflakeSession
 from blocks.warehouses.snowflake_statements import Place
-from blocks.warehouses.snowflake_values import fits, fold_names, render_rows, split_rows
+from blocks.warehouses.snowflake_values import fits, fold_names, render_rows
 from tests.conformance.rows import DAY, build_many, build_rows
 
 SECRET = "it's \\ s%cret"

@@ -25,6 +25,7 @@ DRIVERS = (
     "adbc_driver_sqlite",
     "adbc_driver_duckdb",
     "adbc_driver_postgresql",
+    "redshift_connector",
     "google.cloud",
     "snowflake",
     "prefect_snowflake",
@@ -40,7 +41,7 @@ def block(request: pytest.FixtureRequest) -> type[Block]:
 
 
 def test_the_kinds_are_found_by_their_modules() -> None:
-    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "snowflake", "sqlite", "local"]
+    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "redshift", "snowflake", "sqlite", "local"]
 
 
 # The first four repeat what Prefect asks of the blocks that it publishes.

@@ -40,15 +40,21 @@ def translate(sql: str, dialect: str) -> str:
 
 
 def _suit(statement: Any, dialect: str) -> Any:
-    """Say what sqlglot would say in words that an engine does not take: BigQuery's DATE_DIFF counts no seconds."""
+    """Say what sqlglot would say in words that an engine does not take.
+
+    BigQuery's DATE_DIFF counts no seconds, and Redshift's DATEDIFF takes times without zone: those of a session in UTC.
+    """
     from sqlglot import exp  # noqa: PLC0415 - as above
 
     def replace(node: Any) -> Any:
-        if isinstance(node, exp.DateDiff) and node.text("unit").upper() in _PARTS_OF_A_DAY:
+        if not isinstance(node, exp.DateDiff) or node.text("unit").upper() not in _PARTS_OF_A_DAY:
+            return node
+        if dialect == "bigquery":
             return exp.TimestampDiff(this=node.this, expression=node.expression, unit=node.args["unit"])
-        return node
+        later, earlier = (exp.cast(moment, "timestamp") for moment in (node.this, node.expression))
+        return exp.DateDiff(this=later, expression=earlier, unit=node.args["unit"])
 
-    return statement.transform(replace) if dialect == "bigquery" else statement
+    return statement.transform(replace) if dialect in {"bigquery", "redshift"} else statement
 
 
 def _fragment(error: Any, sql: str) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from anomflow.frames import Table
+
 _STAGE: Final = "anomflow_stage"
 
 # DuckDB keeps the pages that a query went through as long as it may use memory. A reader keeps few of them, and a query
@@ -59,6 +61,7 @@ class DuckDBSession(RelationalSession):
 
     def begin(self) -> None:
         self._run("set TimeZone = 'UTC'")
+        self._run("set preserve_insertion_order = true")  # what _order relies on
         if not self.writable:
             self._generous = {name: str(self._run(f"select current_setting('{name}')").fetchall()[0][0]) for name in _FRUGAL}
             self._set(_FRUGAL)
@@ -152,6 +155,10 @@ class DuckDBSession(RelationalSession):
         finally:
             with contextlib.suppress(Exception):  # an aborted transaction refuses it, and ends with the connection
                 self.connection.execute(f"drop table {_STAGE}")
+
+    def _order(self, table: Table, name: str) -> str:  # noqa: ARG002 - the same for every table
+        # A scan gives rows in their order already, as they stream by. To sort a million would take more than a reader's memory.
+        return ""
 
     def _time_literal(self, moment: datetime) -> str:
         # Without a zone, which our sessions read as UTC: a zoned one does not compare with the TIMESTAMP_NS that pandas makes.

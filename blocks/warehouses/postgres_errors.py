@@ -25,11 +25,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Failure:
-    """A statement that failed: the driver's error, how long it took in seconds, whether the connection went with it."""
+    """A statement that failed: the server's words, its SQLSTATE, how long it took in seconds, whether the connection went with it."""
 
-    error: Exception
+    words: str
+    state: str | None
     seconds: float
     is_lost: bool
+
+
+def read_failure(error: Exception, seconds: float, *, is_lost: bool) -> Failure:
+    """Take from the ADBC driver's error what the server said."""
+    said = _SAID.search(str(error))
+    return Failure((said[1] if said else str(error)).strip(), getattr(error, "sqlstate", None), seconds, is_lost)
 
 
 def explain_failure(failure: Failure, location: str, limits: Limits) -> WarehouseError:
@@ -37,9 +44,7 @@ def explain_failure(failure: Failure, location: str, limits: Limits) -> Warehous
 
     What goes wrong while rows are fetched has words and no SQLSTATE, so the connection's end and a time-out are told by their effects.
     """
-    state: str | None = getattr(failure.error, "sqlstate", None)
-    said = _SAID.search(str(failure.error))
-    words = (said[1] if said else str(failure.error)).strip()
+    state, words = failure.state, failure.words
     if failure.is_lost:
         return WarehouseUnavailableError(f"{location}: the connection was lost, so this session was undone ({words})")
     if state == LOCK_TIMEOUT:

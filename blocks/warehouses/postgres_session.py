@@ -14,7 +14,7 @@ from anomflow.errors import WarehouseError
 from anomflow.frames import OBSERVATIONS, Table
 from blocks.warehouses.adbc import STAGE, AdbcSession
 from blocks.warehouses.postgres_catalog import build_columns_query, build_key_query, build_lock_query, build_ranges_query, find_ranges
-from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure
+from blocks.warehouses.postgres_errors import Limits, explain_failure, read_failure
 from blocks.warehouses.postgres_values import COLUMN_TYPES, convert_columns, fits
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class PostgresSession(AdbcSession):
             raise WarehouseError(f"{self.location}: there is no schema {name!r} that this role may use; {advice}")
 
     def _explain(self, error: Exception, seconds: float = 0.0) -> Exception:
-        return explain_failure(Failure(error, seconds, self._is_lost()), self.location, self.limits)
+        return explain_failure(read_failure(error, seconds, is_lost=self._is_lost()), self.location, self.limits)
 
     def _is_lost(self) -> bool:
         try:

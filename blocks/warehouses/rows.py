@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from anomflow.errors import FrameError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anomflow.frames import Table
+
+_STATEMENT_BYTES: Final = 4_000_000  # Snowflake takes a value, Redshift a statement, of 16 MB
 
 
 def prepare_rows(table: Table, rows: pl.DataFrame, *, keep: str) -> pl.DataFrame:
@@ -40,6 +44,15 @@ def prepare_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
     if missing:
         raise FrameError(f"keys of a table *{table.suffix} lack {', '.join(missing)}; found: {', '.join(keys.columns)}")
     return _cast(table, keys.select(table.key)).unique(maintain_order=True)
+
+
+def split_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Cut rows into parts which as text of one statement are of some megabytes."""
+    if rows.is_empty():
+        yield rows
+        return
+    each = int(rows.estimated_size()) // max(rows.height, 1) + 20 * rows.width
+    yield from rows.iter_slices(max(_STATEMENT_BYTES // each, 1))
 
 
 def _cast(table: Table, rows: pl.DataFrame) -> pl.DataFrame:

@@ -10,9 +10,10 @@ import polars as pl
 
 from anomflow.errors import WarehouseError
 from blocks.warehouses.quoting import Quoting
+from blocks.warehouses.rows import split_rows
 from blocks.warehouses.snowflake_errors import MISSING, find_code
 from blocks.warehouses.snowflake_statements import Place, SnowflakeStatements
-from blocks.warehouses.snowflake_values import COLUMN_TYPES, build_source, fits, render_rows, split_rows
+from blocks.warehouses.snowflake_values import COLUMN_TYPES, build_source, fits, render_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from anomflow.kinds import WAREHOUSES
 from cli.completion import complete_batches
 from cli.output import Output
 from cli.scaffold import PYTHON, SQL, Draft, check_name, find_draft_problems, find_source, render_files, write_scaffold
@@ -98,7 +99,7 @@ def build_questions(output: Output) -> tuple[Question, ...]:
             SQL,
         ),
         Question(
-            "Warehouse (duckdb, sqlite, postgres, bigquery, snowflake, turso or a block)",
+            f"Warehouse ({', '.join(WAREHOUSES)} or a block)",
             lambda draft, answer: replace(draft, db=answer),
             Draft.db,
         ),

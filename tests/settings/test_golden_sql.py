@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.conformance.engine import Engine
 
 GOLDEN: Final = Path(__file__).parent.parent / "golden"
-DIALECTS: Final = ("duckdb", "sqlite", "postgres", "bigquery", "snowflake", "clickhouse")
+DIALECTS: Final = ("duckdb", "sqlite", "postgres", "redshift", "bigquery", "snowflake", "clickhouse")
 QUERIES: Final[tuple[Query, ...]] = (
     "train",
     "score",
@@ -36,10 +36,15 @@ QUERIES: Final[tuple[Query, ...]] = (
     "gaps",
     "arrivals",
 )
-TIE_BREAKS: Final = {"duckdb": "rowid", "sqlite": "rowid"}
+TIE_BREAKS: Final = {
+    "duckdb": "rowid",
+    "sqlite": "rowid",
+    "redshift": "coalesce(metric_value, cast('-1.7976931348623157e308' as double precision))",
+}
 BY_VALUE: Final = "coalesce(metric_value, -1.7976931348623157e308)"
 TIME_LITERALS: Final = {
     "sqlite": "'{:%Y-%m-%d %H:%M:%S.%f}'",
+    "redshift": "cast('{:%Y-%m-%d %H:%M:%S.%f}+00:00' as timestamptz)",
     "bigquery": "TIMESTAMP '{:%Y-%m-%d %H:%M:%S.%f}+00:00'",
     "snowflake": "'{:%Y-%m-%d %H:%M:%S.%f}+00:00'::timestamp_ltz",
     "clickhouse": "toDateTime64('{:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')",
