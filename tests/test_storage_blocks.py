@@ -26,6 +26,8 @@ DRIVERS = (
     "adbc_driver_duckdb",
     "adbc_driver_postgresql",
     "google.cloud",
+    "boto3",
+    "azure.core",
     "snowflake",
     "prefect_snowflake",
     "pyarrow",
