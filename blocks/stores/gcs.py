@@ -16,9 +16,7 @@ class GoogleBucket(Bucket):
 
     scheme: ClassVar[str] = "gs"
     extra: ClassVar[str] = "gcp"
-    chain: ClassVar[str] = (
-        "Google's chain: GOOGLE_APPLICATION_CREDENTIALS, gcloud's default login, the service account of the machine"
-    )
+    chain: ClassVar[str] = "Google's chain: GOOGLE_APPLICATION_CREDENTIALS, gcloud's default login, the service account of the machine"
 
     @cached_property
     def _bucket(self) -> Any:
@@ -75,6 +73,7 @@ class GoogleBucket(Bucket):
     def find_answer(self, error: Exception) -> Answer:
         from google.api_core import exceptions as of  # noqa: PLC0415 - as above
         from google.auth import exceptions as login  # noqa: PLC0415 - as above
+        from google.cloud.storage.exceptions import InvalidResponse  # noqa: PLC0415 - as above
         from requests.exceptions import RequestException, SSLError  # noqa: PLC0415 - as above
 
         if isinstance(error, of.RetryError) and isinstance(error.cause, Exception):
@@ -83,6 +82,8 @@ class GoogleBucket(Bucket):
         if isinstance(error, of.GoogleAPICallError):
             # A bucket's 404 is the only one that is raised by all but reading.
             return Answer(int(error.code or 0), name, is_bucket_missing=isinstance(error, of.NotFound))
+        if isinstance(error, InvalidResponse):  # what is left of a transfer that went on failing
+            return Answer(int(error.response.status_code), name)
         passing = isinstance(error, RequestException | ConnectionError | login.TransportError) and not isinstance(error, SSLError)
         return Answer(None, name, is_login_missing=not passing and not getattr(error, "retryable", False))
 

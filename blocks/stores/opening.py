@@ -47,7 +47,11 @@ def open_block(slug: str, name: str) -> ModelStore:
         ModelError: there is no such block.
         MissingDependencyError: its package is not installed.
     """
-    block = load_saved(_import_filesystem(slug), name, ModelError)
+    return build_store(slug, load_saved(_import_filesystem(slug), name, ModelError))
+
+
+def build_store(slug: str, block: Any) -> ModelStore:
+    """Build the store in the folder ``models`` of a filesystem block."""
     match slug:
         case "s3-bucket":
             return BucketModelStore(S3Bucket(block.bucket_name, block.credentials), _join(block.bucket_folder))

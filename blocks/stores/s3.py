@@ -69,9 +69,8 @@ class S3Bucket(Bucket):
             code = _find_code(error)
             return Answer(error.response["ResponseMetadata"]["HTTPStatusCode"], code, code == "NoSuchBucket")
         name = type(error).__name__
-        if isinstance(error, of.HTTPClientError | of.IncompleteReadError) and not isinstance(error, of.SSLError):
-            return Answer(None, name)
-        return Answer(None, name, is_login_missing=True)  # the chain found nothing, or half of it
+        passing = isinstance(error, of.HTTPClientError | of.ConnectionError | of.IncompleteReadError) and not isinstance(error, of.SSLError)
+        return Answer(None, name, is_login_missing=not passing)  # the chain found nothing, or half of it
 
 
 def _find_code(error: Any) -> str:

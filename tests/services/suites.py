@@ -19,7 +19,7 @@ class Suite:
     programs: Sequence[tuple[str, str]] = ()
 
 
-STORES: Final = ("conformance/test_stores.py", "services/test_bucket_stores.py")
+STORES: Final = ("conformance/test_stores.py", "services/test_bucket_stores.py", "services/test_bucket_jobs.py")
 SUITES: Final[Mapping[str, Suite]] = {
     "server": Suite([f"prefect/test_{part}.py" for part in ("apply", "blocks_command", "deploy", "worker")]),
     "prefect": Suite(["services/test_deployed_prefect.py"], programs=(("chromium", "chromium"),)),
