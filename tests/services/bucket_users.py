@@ -13,7 +13,7 @@ from http_receiver import run_http
 from slack_receiver import Reply
 
 from blocks.loading import load_store
-from blocks.stores.bucket import BucketModelStore
+from blocks.stores.bucket import BucketModelStore, Patience
 from blocks.stores.gcs import GoogleBucket
 from tests.conformance.stores import KIND
 from tests.services.buckets import ACCOUNT, CLOUDS, KEY, SECRET
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 # What nobody may read in an error: credentials that are wrong.
 NOBODY = ("AKIANOBODY", "a-wrong-secret", base64.b64encode(b"a wrong key of an account of Azure").decode())
+
+
+QUICK = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2)
+
+
+def be_quick(store: Any) -> BucketModelStore:
+    """Return a store with less patience."""
+    return BucketModelStore(type(store.bucket)(store.bucket.name, store.bucket.credentials, QUICK), store.folder)
 
 
 def read_address() -> str:
@@ -117,7 +125,6 @@ def forget_login(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
         monkeypatch.setenv(name, str(folder / "nothing"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(folder / "nothing.json"))
-    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     return {
         "s3": r"no usable credentials \(NoCredentialsError\); they are taken from AWS's chain",
         "gcs": r"no usable credentials \(DefaultCredentialsError\); they are taken from Google's chain",

@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = connection.getresponse()
             self._answer(answer.status, dict(answer.getheaders()), answer.read())
 
-    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET
+    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815 - names of http.server
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         kept = {name: value for name, value in headers.items() if name.lower() not in {"transfer-encoding", "connection", "content-length"}}

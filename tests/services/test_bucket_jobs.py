@@ -10,7 +10,7 @@ from anomflow.errors import StoreUnavailableError
 from tests.conformance.store_fixtures import buckets, place
 from tests.conformance.stores import FOLDER, KIND, BucketPlace
 from tests.laws.conftest import mailbox
-from tests.services.bucket_users import read_address
+from tests.services.bucket_users import be_quick, read_address
 from tests.services.buckets import CLOUDS
 from tests.services.faulty_proxy import run_proxy
 from tests.services.remote import run_at_once
@@ -44,7 +44,7 @@ def find_objects(world: World) -> set[str]:
 def test_an_anomaly_is_found_with_a_model_from_the_bucket_and_old_ones_are_dropped(
     world: World, place: BucketPlace, mailbox: Mailbox
 ) -> None:
-    for hour in (310, 329, 335, 340):
+    for hour in (310, 329, 340):
         world.run("ingest", "train", "score", "alert", as_of=at(hour))
     assert len(mailbox.mails) == 1
     assert world.status_at(327) == "open"
@@ -52,7 +52,7 @@ def test_an_anomaly_is_found_with_a_model_from_the_bucket_and_old_ones_are_dropp
     assert set(place.keys()) == find_objects(world)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"tampered with"])
+@pytest.mark.parametrize("content", [None, b"tampered with"])
 def test_a_spoilt_model_is_passed_over_with_a_note_and_mended_by_the_next_training(
     world: World, place: BucketPlace, content: bytes | None
 ) -> None:
@@ -93,9 +93,11 @@ def test_a_store_that_is_down_fails_the_run_and_takes_no_older_model(world: Worl
         for name, value in CLOUDS[KIND].find_environment(proxy.url).items():
             monkeypatch.setenv(name, value)
         proxy.statuses[:] = [503] * 1000
+        run = world.open(at(320))
+        run.store = be_quick(run.store)
         with pytest.raises(StoreUnavailableError):
-            world.run("score", as_of=at(320))
+            STAGES["score"](run)
         assert world.snapshot == before
         proxy.statuses.clear()
-        (scored,) = world.run("score", as_of=at(320))
+        scored = STAGES["score"](run)
     assert (scored.counts["scored"], scored.notes) == (10, ())

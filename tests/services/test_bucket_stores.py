@@ -11,11 +11,11 @@ import pytest
 from anomflow.doctor import Runner, check_store
 from anomflow.errors import StoreError, StoreUnavailableError, Transient
 from blocks.loading import load_store
-from blocks.stores.bucket import PATIENCE, BucketModelStore, Patience
+from blocks.stores.bucket import PATIENCE
 from blocks.stores.opening import build_store
 from tests.conformance.store_fixtures import buckets, place
 from tests.conformance.stores import KIND, BucketPlace
-from tests.services.bucket_users import NOBODY, build_block, forget_login, log_in_wrongly, read_address
+from tests.services.bucket_users import NOBODY, be_quick, build_block, forget_login, log_in_wrongly, read_address
 from tests.services.buckets import CLOUDS, KEY, SECRET
 from tests.services.faulty_proxy import run_proxy, run_silent
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["buckets", "place"]
 pytestmark = pytest.mark.services
-QUICK = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2)
 ACTS: dict[str, Callable[[ModelStore], Any]] = {
     "write": lambda store: store.write("a", b"x"),
     "read": lambda store: store.read("a"),
@@ -44,11 +43,6 @@ def point(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             monkeypatch.setenv(name, value)
 
     return lead
-
-
-def be_quick(store: Any) -> BucketModelStore:
-    """Return a store with less patience."""
-    return BucketModelStore(type(store.bucket)(store.bucket.name, store.bucket.credentials, QUICK), store.folder)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -85,7 +79,7 @@ def test_a_store_that_goes_on_failing_is_transient_and_one_that_refuses_is_not(p
         asked = len(proxy.asked)
         assert asked >= 2
         proxy.statuses[:] = [403] * 50
-        with pytest.raises(StoreError, match="refused .*403.* see whether the credentials") as caught:
+        with pytest.raises(StoreError, match=r"refused .*403.* see whether the credentials") as caught:
             be_quick(place.store).read("a")
         assert len(proxy.asked) == asked + 1
     assert not isinstance(caught.value, Transient)
