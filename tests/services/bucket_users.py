@@ -113,14 +113,8 @@ def log_in_wrongly(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
 
 def forget_login(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
     """Take every credential away; return what is to be told."""
-    for name in (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AZURE_STORAGE_ACCOUNT",
-        "AZURE_STORAGE_SERVICE_ENDPOINT",
-        "AZURE_STORAGE_KEY",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    for name in CLOUDS[KIND].find_environment(""):
+        monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "CLOUDSDK_CONFIG"):
         monkeypatch.setenv(name, str(folder / "nothing"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
