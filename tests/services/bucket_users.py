@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 NOBODY = ("AKIANOBODY", "a-wrong-secret", base64.b64encode(b"a wrong key of an account of Azure").decode())
 
 
-QUICK = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2)
-
-
-def be_quick(store: Any) -> BucketModelStore:
+def be_quick(store: Any, seconds: float = 0.5) -> BucketModelStore:
     """Return a store with less patience."""
-    return BucketModelStore(type(store.bucket)(store.bucket.name, store.bucket.credentials, QUICK), store.folder)
+    patience = Patience(connect_seconds=seconds, read_seconds=seconds, tries=2)
+    return BucketModelStore(type(store.bucket)(store.bucket.name, store.bucket.credentials, patience), store.folder)
 
 
 def read_address() -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from anomflow.errors import StoreUnavailableError
 from tests.conformance.store_fixtures import buckets, place
-from tests.conformance.stores import FOLDER, KIND, BucketPlace
+from tests.conformance.stores import FOLDER, KIND, LEAKS, BucketPlace
 from tests.laws.conftest import mailbox
 from tests.services.bucket_users import be_quick, read_address
 from tests.services.buckets import CLOUDS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.world import Mailbox
 
 __all__ = ["buckets", "mailbox", "place"]
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, *LEAKS]
 
 
 @pytest.fixture
