@@ -14,6 +14,8 @@ AnomflowError
     ModelError              a model object that cannot be used
         MissingModelError       not in the store
         CorruptModelError       torn or tampered with
+        StoreError              the model store refused
+            StoreUnavailableError   not reachable (transient)
     DeliveryError           a channel did not accept a message
         RetryableDeliveryError  may succeed later (transient)
         RefusedDeliveryError    will never succeed
@@ -119,6 +121,14 @@ class MissingModelError(ModelError):
 
 class CorruptModelError(ModelError):
     """Report a model object whose bytes are not those that were published."""
+
+
+class StoreError(ModelError):
+    """Report a model store that refused: no model of it can be judged by that."""
+
+
+class StoreUnavailableError(StoreError, Transient):
+    """Report a model store that cannot be reached now."""
 
 
 class DeliveryError(AnomflowError):

@@ -112,5 +112,6 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split), _NAMES_SCHEMA]
 
 # What a name of a warehouse or a channel looks like, and what a model store may be beside it.
 BLOCK_PATTERN: Final = "[a-z][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?"
-STORE_PATTERN: Final = rf"{BLOCK_PATTERN}|local://\S.*"
+BUCKET_PATTERN: Final = "(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{0,221}(/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,5}/?"
+STORE_PATTERN: Final = rf"{BLOCK_PATTERN}|local://\S.*|{BUCKET_PATTERN}"
 MIN_CHANGE_PATTERN: Final = r"\s*\d+(\.\d+)?\s*%?\s*"

@@ -244,7 +244,8 @@ class ModelSpec(Section):
 
     model_path: str = Field(
         "local",
-        description="Model store: `local` (under ANOMFLOW_HOME), `local://PATH`, or a filesystem block, `kind/block-name`.",
+        description="Model store: `local` (under ANOMFLOW_HOME), `local://PATH`, a bucket (`s3://BUCKET/FOLDER`, `gs://BUCKET/FOLDER`, "
+        "`az://CONTAINER/FOLDER`), or a filesystem block, `kind/block-name`.",
         json_schema_extra={"pattern": f"^({STORE_PATTERN})$"},
     )
     model_keep_n: int = Field(5, ge=1, description="Versions of the models that are kept.")

@@ -21,10 +21,12 @@ FILESYSTEMS: Final[dict[str, tuple[str, str, str]]] = {
     "azure-blob-storage-container": ("prefect_azure.blob_storage", "AzureBlobStorageContainer", "azure"),
 }
 
+SCHEMES: Final = ("s3", "gs", "az")  # of the addresses of buckets: S3, Google Cloud Storage, Azure Blob Storage
+
 
 def read_kinds() -> Kinds:
     """Read the kinds of warehouses, model stores and channels; nothing is imported for it."""
-    stores = {*_read_names("stores"), *FILESYSTEMS}
+    stores = {*_read_names("stores"), *FILESYSTEMS, *SCHEMES}
     return Kinds(set(_read_names("warehouses")), stores, set(_read_names("notifiers")))
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from anomflow.errors import MissingDependencyError, ModelError, WarehouseError
+from anomflow.errors import ModelError, WarehouseError
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
 from blocks.environment import is_in_environment, load_from_environment
-from blocks.kinds import FILESYSTEMS
+from blocks.kinds import FILESYSTEMS, SCHEMES
 from blocks.saved import load_saved
-from blocks.stores.filesystem import FilesystemModelStore
+from blocks.stores.opening import open_address, open_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,13 +55,17 @@ def load_store(ref: str, home: Path) -> ModelStore:
     """Load a model store by name.
 
     ``local`` is the folder ``models`` of ``home``, or where ``ANOMFLOW_MODELS_PATH`` says; ``local://PATH`` the folder PATH;
-    ``local/block-name`` a saved block.
+    ``local/block-name`` a saved block. ``s3://bucket/folder``, ``gs://bucket/folder`` and ``az://container/folder`` are
+    reached with what the cloud's own chain of credentials finds.
     The slug of a filesystem block of Prefect stores in the folder ``models`` of it: ``s3-bucket/block-name``.
 
     Raises:
         ModelError: there is no such kind or block.
         MissingDependencyError: the filesystem block's package is not installed.
     """
+    bucket = open_address(ref.strip())
+    if bucket is not None:
+        return bucket
     kind, name = _split(ref)
     kinds = find_kinds(stores)
     folder = ref.strip().removeprefix(LOCAL_FOLDER)
@@ -73,9 +76,10 @@ def load_store(ref: str, home: Path) -> ModelStore:
     if kind in kinds:
         return cast("ModelStore", load_saved(kinds[kind], name or "default", ModelError))
     if kind in FILESYSTEMS:
-        return FilesystemModelStore(load_saved(_import_filesystem(kind), name or "default", ModelError))
+        return open_block(kind, name or "default")
     known = ", ".join([*kinds, *FILESYSTEMS])
-    raise ModelError(f"model_store: {ref!r} is no model store; known kinds: {known} (kind or kind/block-name)")
+    addresses = ", ".join(f"{scheme}://BUCKET/FOLDER" for scheme in SCHEMES)
+    raise ModelError(f"model_path: {ref!r} is no model store; known kinds: {known} (kind or kind/block-name); addresses: {addresses}")
 
 
 def _split(ref: str) -> tuple[str, str | None]:
@@ -86,11 +90,3 @@ def _split(ref: str) -> tuple[str, str | None]:
 def _build_embedded(implementation: type[Any], field: str, home: Path) -> Any:
     path = os.environ.get(EMBEDDED[implementation.kind])
     return implementation(**{field: path}) if path else implementation().at_home(home)
-
-
-def _import_filesystem(kind: str) -> type[Any]:
-    module, name, extra = FILESYSTEMS[kind]
-    try:
-        return cast("type[Any]", getattr(importlib.import_module(module), name))
-    except ImportError as error:
-        raise MissingDependencyError(f"A model store in {kind}", extra) from error

@@ -12,7 +12,6 @@ from anomflow.block_files import NAME
 from anomflow.doctor import Runner, find_connections
 from anomflow.errors import BlockError
 from blocks.catalog import find_class, find_own, name_kind
-from blocks.loading import LOCAL_FOLDER
 from blocks.saved import load_saved, read_saved
 from cli.reading import load_named
 
@@ -65,7 +64,7 @@ def _describe(ref: str, saved: set[str], used: dict[str, tuple[str, tuple[str, .
 
 
 def _is_block(ref: str) -> bool:
-    return "/" in ref and not ref.startswith(LOCAL_FOLDER)
+    return "/" in ref and "://" not in ref  # an address needs none
 
 
 def check_blocks(output: Output, names: Sequence[str]) -> Iterator[Check]:

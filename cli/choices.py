@@ -48,7 +48,7 @@ def _load_model(ledgers: Ledgers, name: str, sha256: str) -> FittedModel:
     from cli.prefect_api import prefect_api  # noqa: PLC0415 - as above
 
     path = ledgers.batch.spec.models.model_path
-    is_local = path.strip() == "local" or path.startswith("local://")
-    with nullcontext() if is_local else prefect_api(quiet=True):
+    is_plain = path.strip() == "local" or "://" in path  # no block
+    with nullcontext() if is_plain else prefect_api(quiet=True):
         store = load_store(path, find_home())
         return load(store.read(name), sha256, read_key(os.environ))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from anomflow.errors import CorruptModelError, ModelError
+from anomflow.errors import CorruptModelError, ModelError, StoreUnavailableError
 from anomflow.signing import sign, verify
 from anomflow.versions import ObjectRef, Published
 from tasks.effects import RETRIES, effect
@@ -60,6 +60,8 @@ def gather(shelf: Shelf, runs: ShardRuns) -> Gathered:
     for shard in sorted(set(range(shelf.spec.models.shards)) - set(lost)):
         try:
             parts[shard] = _load(bytes(verify(shelf.store.read(name_handover(runs.job, runs.parent, shard)), shelf.key)))
+        except StoreUnavailableError:
+            raise
         except ModelError as error:
             lost[shard] = str(error)
     for shard in parts:

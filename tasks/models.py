@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from anomflow.errors import ModelError
+from anomflow.errors import ModelError, StoreError
 from anomflow.frames import MODELS
 from anomflow.models import FittedModel, dump, library_versions, load, load_features, object_name
 from anomflow.signing import sign
@@ -99,7 +99,10 @@ class Shelf:
 
 @effect("pin model", retries=RETRIES)
 def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str, ...]]:
-    """Load the newest version that is whole, whose rows are not after ``as_of``; None and the reasons where there is none."""
+    """Load the newest version that is whole, whose rows are not after ``as_of``; None and the reasons where there is none.
+
+    Raises StoreError where the store itself does not answer: an older version would not be a better one.
+    """
     with shelf.warehouse.reading() as session:
         rows = shelf.read_rows(session)
     notes: list[str] = []
@@ -107,6 +110,8 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
         try:
             models = ShelvedModels(shelf, version)
             features = load_features(models[version.objects[-1].shard].settings)
+        except StoreError:  # which says nothing of this version
+            raise
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from prefect.filesystems import LocalFileSystem
 
 from anomflow.doctor import Runner, check_store, check_warehouse
 from anomflow.errors import ModelError, WarehouseError
 from anomflow.protocols import SystemClock
 from blocks.prefect_check import compare_versions
-from blocks.stores.filesystem import FilesystemModelStore
+from blocks.stores.local import LocalModelStore
 from blocks.warehouses.sqlite import SQLiteSession, SQLiteWarehouse
 
 if TYPE_CHECKING:
@@ -98,8 +98,21 @@ def test_a_secret_of_the_environment_is_hidden_in_what_a_driver_says() -> None:
     )
 
 
-class BucketStore(FilesystemModelStore):
-    """A store of a bucket: objects can be neither listed nor deleted through Prefect."""
+@dataclass(frozen=True)
+class WriteOnlyStore:
+    """A store whose objects may be neither listed nor deleted."""
+
+    inner: LocalModelStore
+
+    @property
+    def location(self) -> str:
+        return self.inner.location
+
+    def write(self, name: str, content: bytes) -> None:
+        self.inner.write(name, content)
+
+    def read(self, name: str) -> bytes:
+        return self.inner.read(name)
 
     def names(self) -> list[str]:
         raise ModelError("objects cannot be listed")
@@ -109,7 +122,7 @@ class BucketStore(FilesystemModelStore):
 
 
 def test_a_store_that_cannot_delete_is_a_warning_and_keeps_one_object_at_most(tmp_path: Path) -> None:
-    store = BucketStore(LocalFileSystem(basepath=str(tmp_path)))
+    store = WriteOnlyStore(LocalModelStore(folder=str(tmp_path / "models")))
     for _ in range(2):
         found = {check.name: check.state for check in check_store(lambda: store, Runner("store", 10))}
     assert found == {"connect": "ok", "publish": "ok", "read": "ok", "list": "warning", "delete": "warning"}
@@ -118,10 +131,7 @@ def test_a_store_that_cannot_delete_is_a_warning_and_keeps_one_object_at_most(tm
 
 def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("in the way")
-    found = {
-        check.name: check.state
-        for check in check_store(lambda: FilesystemModelStore(LocalFileSystem(basepath=str(tmp_path))), Runner("s", 10))
-    }
+    found = {check.name: check.state for check in check_store(lambda: LocalModelStore(folder=str(tmp_path / "models")), Runner("s", 10))}
     assert (found["publish"], found["read"]) == ("failed", "failed")
 
 

@@ -27,6 +27,8 @@ DRIVERS = (
     "adbc_driver_postgresql",
     "redshift_connector",
     "google.cloud",
+    "boto3",
+    "azure.core",
     "snowflake",
     "prefect_snowflake",
     "pyarrow",

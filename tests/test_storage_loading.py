@@ -68,6 +68,17 @@ def test_an_unknown_warehouse_is_an_error_that_lists_the_kinds(ref: str, tmp_pat
         load_warehouse(ref, tmp_path)
 
 
+@pytest.mark.parametrize("ref", ["s3://shop/models", "gs://shop/team/models", "az://shop"])
+def test_a_bucket_is_reached_by_its_address(ref: str, tmp_path: Path) -> None:
+    assert load_store(f" {ref}/ ", tmp_path).location == ref
+
+
+@pytest.mark.parametrize(("ref", "extra"), [("s3://shop", "aws"), ("gs://shop", "gcp"), ("az://shop", "azure")])
+def test_a_bucket_whose_library_is_not_installed_names_the_extra(ref: str, extra: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingDependencyError, match=rf"model store in {ref} needs .*pip install 'anomflow\[{extra}\]'"):
+        load_store(ref, tmp_path).read("a")
+
+
 def test_an_unknown_store_is_an_error_that_lists_the_kinds(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"'s3/prod' is no model store; known kinds: local, local-file-system, s3-bucket"):
         load_store("s3/prod", tmp_path)

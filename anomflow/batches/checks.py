@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _MIN_CHANGE: Final = re.compile(MIN_CHANGE_PATTERN)
 _BLOCK: Final = re.compile(BLOCK_PATTERN)
 _STORE: Final = re.compile(STORE_PATTERN)
-_BUCKETS: Final = {"s3://": "s3-bucket", "gs://": "gcs-bucket"}
 _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 
 
@@ -88,8 +87,8 @@ def _check_references(batch: Batch, layer: Layer) -> Iterator[Problem]:
             yield layer.problem(("alert_methods", index), message)
     store = batch.spec.models.model_path
     if not _STORE.fullmatch(store):
-        hint = next((f" Make a block and write {kind}/BLOCK-NAME." for scheme, kind in _BUCKETS.items() if store.startswith(scheme)), "")
-        message = f"model_path is {store!r}; allowed is local, local://PATH or a filesystem block (kind/block-name).{hint}"
+        buckets = "s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, az://CONTAINER/FOLDER"
+        message = f"model_path is {store!r}; allowed is local, local://PATH, {buckets} or a filesystem block (kind/block-name)."
         yield layer.problem(("model_path",), message)
 
 

@@ -73,7 +73,7 @@ def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:
         yield _of_batch(batch, "db", f"db is {batch.spec.common.db!r}, a file, {words}; name a warehouse that is reached over the network")
     if _kind(batch.spec.models.model_path) in _LOCAL_STORES:
         store = batch.spec.models.model_path
-        yield _of_batch(batch, "model_path", f"model_path is {store!r}, a folder, {words}; name the block of a bucket (gcs-bucket/NAME)")
+        yield _of_batch(batch, "model_path", f"model_path is {store!r}, a folder, {words}; name a bucket (gs://BUCKET/FOLDER) or its block")
     methods = batch.spec.alert.alert_methods
     if batch.spec.is_disabled("alert"):
         return

@@ -28,7 +28,7 @@ _DIFFERENCES: Final = {
     "ingest_fn": "the source is not a Jinja template; it runs in a process of its own",
     "ingest_sql": "in its database's own dialect, not translated",
     "metric_tags": "texts only",
-    "model_path": "`gs://` and `s3://` become Prefect blocks",
+    "model_path": "models are fitted anew",
     "plot_sql": "other variables and columns: [Queries](reference/settings.md#queries)",
     "score_max_n": "bounds only the first scoring of a metric",
     "score_metric_timestamp_max_days_ago": "a row is judged when it arrives this late at most, whatever the schedules",

@@ -8,8 +8,6 @@ from typing import Any, Final
 from anomflow.importing.changes import Change, Given
 from anomflow.spec import MAX_DAYS, owners
 
-_BUCKETS: Final = {"s3://": "s3-bucket", "gs://": "gcs-bucket"}
-BUCKET_BLOCK: Final = "anomstack-models"
 _FEATURE_WORDS: Final = "features are made for models that model_configs names, and the default detector needs none"
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 # pandas' spellings of widths of buckets, by the unit here.
@@ -24,14 +22,6 @@ def _translate_name(value: Any, _given: Given) -> Change | None:
         return None
     words = f"becomes {name!r}, since names are letters, digits, _ . and -; rows that are stored as {text!r} keep that name"
     return Change("metric_batch", "set", {"metric_batch": name}, "look", words)
-
-
-def _translate_store(value: Any, _given: Given) -> Change | None:
-    kind = next((kind for scheme, kind in _BUCKETS.items() if str(value).startswith(scheme)), None)
-    if kind is None:
-        return None
-    words = f"becomes the block {kind}/{BUCKET_BLOCK}, which is to be made for {value!r}; models are fitted anew"
-    return Change("model_path", "set", {"model_path": f"{kind}/{BUCKET_BLOCK}"}, "look", words)
 
 
 def _translate_features(value: Any, given: Given) -> Change | None:
@@ -101,7 +91,6 @@ def _translate_vars(value: Any, _given: Given) -> Change | None:
 
 SPECIAL: Final = {
     "metric_batch": _translate_name,
-    "model_path": _translate_store,
     "preprocess_fn": _translate_hook,
     "preprocess_params": _translate_features,
     "disable_delete": _translate_retention,

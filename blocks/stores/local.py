@@ -25,9 +25,14 @@ def check_name(name: str) -> str:
     Raises:
         ModelError: it may not.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ModelError(f"{name!r} cannot name a model object; use letters, digits, '_', '-', '.' and '/', no part beginning with '.'")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Tell whether an object may have a name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def name_draft(name: str) -> str:
@@ -39,7 +44,7 @@ def name_draft(name: str) -> str:
 def find_names(folder: Path) -> list[str]:
     """List the names of the objects below a folder, sorted, drafts left out; none where there is no folder."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(path.as_posix() for path in files if _NAME.fullmatch(path.as_posix()))
+    return sorted(path.as_posix() for path in files if is_name(path.as_posix()))
 
 
 def sync_folder(folder: Path) -> None:

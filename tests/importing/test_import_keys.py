@@ -93,7 +93,7 @@ def test_another_value_is_none_that_ships(key: str, value: Any) -> None:
         ("tholdalert_methods", "email", ("comment", {}, "done")),
         ("disable_delete", True, ("set", {"delete_after_n_days": 100_000}, "done")),
         ("disable_delete", False, ("comment", {}, "done")),
-        ("model_path", "s3://bucket/models", ("set", {"model_path": "s3-bucket/anomstack-models"}, "look")),
+        ("model_path", "s3://bucket/models", ("keep", {}, "done")),
         ("model_path", "local://./models", ("keep", {}, "done")),
         ("metric_tags", {"a": {"level": 1, "on": True}}, ("set", {"metric_tags": {"a": {"level": "1", "on": "true"}}}, "done")),
         ("metric_tags", {"a": {"level": "1"}}, ("keep", {}, "done")),

@@ -19,6 +19,7 @@ class Suite:
     programs: Sequence[tuple[str, str]] = ()
 
 
+STORES: Final = ("conformance/test_stores.py", "services/test_bucket_stores.py", "services/test_bucket_jobs.py")
 SUITES: Final[Mapping[str, Suite]] = {
     "server": Suite([f"prefect/test_{part}.py" for part in ("apply", "blocks_command", "deploy", "worker")]),
     "prefect": Suite(["services/test_deployed_prefect.py"], programs=(("chromium", "chromium"),)),
@@ -26,6 +27,9 @@ SUITES: Final[Mapping[str, Suite]] = {
     # httplib2, by which Google's client speaks, passes a proxy by where PySocks is not.
     "cloud-run": Suite(["services/test_deployed_cloud_run.py"], ("prefect-gcp==0.6.22", "PySocks==1.7.1")),
     "scale": Suite(["services/test_scale_out.py"], ("dask==2026.8.0", "distributed==2026.8.0")),
+    "s3": Suite(STORES, ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
+    "gcs": Suite(STORES, ("prefect-gcp==0.6.22", "google-cloud-storage==3.17.1", "gcp-storage-emulator==2026.7.19")),
+    "azure": Suite(STORES, ("prefect-azure==0.4.13", "azure-storage-blob==12.31.0"), programs=(("npm", "npm"),)),
     "image": Suite(["services/test_image.py"]),
 }
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from blocks import notifiers, stores, warehouses
 from blocks.discovery import find_kinds
-from blocks.kinds import FILESYSTEMS, read_kinds
+from blocks.kinds import FILESYSTEMS, SCHEMES, read_kinds
 from cli.main import build_app
 
 
@@ -46,6 +46,9 @@ def test_a_doubt_is_a_warning_with_its_line(text: str, words: str, write_metrics
     [
         "db: sqlite\nmodel_path: local://models\nalert_methods: email/ops, file",
         "model_path: gcs-bucket/models",
+        "model_path: s3://shop-models",
+        "model_path: gs://shop-models/team/shop/",
+        "model_path: az://models/shop",
         "ingest_db: sqlite/shop\ningest_sql: select strftime('%s', 'now') as metric_timestamp;",
         'ingest_sql: "from t select * exclude (a) {% raw %}{% endraw %}"',
     ],
@@ -61,7 +64,7 @@ def test_the_kinds_read_from_the_sources_are_those_that_load() -> None:
     kinds = read_kinds()
 
     assert set(kinds.warehouses) == set(find_kinds(warehouses))
-    assert set(kinds.stores) == {*find_kinds(stores), *FILESYSTEMS}
+    assert set(kinds.stores) == {*find_kinds(stores), *FILESYSTEMS, *SCHEMES}
     assert set(kinds.channels) == set(find_kinds(notifiers))
 
 

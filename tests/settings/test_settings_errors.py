@@ -19,7 +19,8 @@ VIEW = "'anomflow.alert_words.AlertView object'"
 TEMPLATE_NAMES = "default, letter, message_id, vars"
 NAMES = "@hourly, @daily, @weekly, @monthly or @yearly"
 NEVER = "which never fires: none of its months has such a day; to switch a job off"
-STORE = "allowed is local, local://PATH or a filesystem block (kind/block-name)."
+BUCKETS = "s3://BUCKET/FOLDER, gs://BUCKET/FOLDER, az://CONTAINER/FOLDER"
+STORE = f"allowed is local, local://PATH, {BUCKETS} or a filesystem block (kind/block-name)."
 HEAD = "metric_batch: x\ningest_sql: select 1\n"
 
 WRONG = [
@@ -89,7 +90,8 @@ WRONG = [
     ("plot_cron_schedule: 0 0 31 4,6 *", 3, f"plot_cron_schedule is '0 0 31 4,6 *', {NEVER}, set disable_plot: true"),
     ("train_default_schedule_status: paused", 3, "train_default_schedule_status is 'PAUSED'; allowed: RUNNING, STOPPED."),
     ("model_path: ./models", 3, f"model_path is './models'; {STORE}"),
-    ("model_path: s3://bucket/models", 3, f"model_path is 's3://bucket/models'; {STORE} Make a block and write s3-bucket/BLOCK-NAME."),
+    ("model_path: s3:///models", 3, f"model_path is 's3:///models'; {STORE}"),
+    ("model_path: gs://bucket/../models", 3, f"model_path is 'gs://bucket/../models'; {STORE}"),
     ("disable_alerts: true", 3, "disable_alerts is not a setting; it is called disable_alert"),
     ("delete_after_n_days: 1000000", 3, "delete_after_n_days is 1000000; allowed is at least 1 and at most 100000"),
     ("alert_min_change: some", 3, "alert_min_change is 'some'; allowed is a number from 0 (5.5) or a percentage (10%)"),
