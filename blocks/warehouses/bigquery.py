@@ -77,12 +77,17 @@ class BigQueryWarehouse(RelationalWarehouse):
     labels: dict[str, str] = Field(
         default_factory=lambda: {"application": "anomflow"}, max_length=64, description="Labels of the jobs, which Google's bill shows."
     )
-    request_timeout_seconds: float = Field(default=60.0, ge=2, le=600, description="Seconds that one request may take, from 2 to 600.")
+    request_timeout_seconds: float = Field(
+        default=60.0, ge=2, le=600, description="Seconds that one request may take, and be tried again, from 2 to 600."
+    )
     statement_timeout_seconds: float = Field(
         default=600.0, gt=0, le=21600, description="Seconds that one statement may take before it is cancelled, up to six hours."
     )
     lock_timeout_seconds: float = Field(
         default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes the same tables, up to 3600."
+    )
+    lease_seconds: float = Field(
+        default=40.0, ge=2, le=3600, description="Seconds of silence after which a run that died while it wrote is ended by one that waits."
     )
 
     @field_validator("labels")
@@ -113,15 +118,21 @@ class BigQueryWarehouse(RelationalWarehouse):
     @contextmanager
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
         client = self._connect()
-        jobs = Jobs(client, self._find_place(client.project))
+        session = BigQuerySession(Jobs(client, self._find_place(client.project)), writable=writable)
         try:
-            yield BigQuerySession(jobs, writable=writable)
+            yield session
         finally:
-            jobs.end_session()
+            session.close()
             client.close()
 
     def _find_place(self, project: str) -> Place:
-        limits = Limits(self.statement_timeout_seconds, self.request_timeout_seconds, self.lock_timeout_seconds, self.maximum_bytes_billed)
+        limits = Limits(
+            statement_seconds=self.statement_timeout_seconds,
+            http_seconds=self.request_timeout_seconds,
+            lock_seconds=self.lock_timeout_seconds,
+            lease_seconds=self.lease_seconds,
+            bytes_billed=self.maximum_bytes_billed,
+        )
         return Place(self.location, self._qualify(project), limits, self.labels, has_storage=self._find_endpoint() is None)
 
     def _qualify(self, project: str | None) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 from anomflow.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 COLUMN_TYPES: Final[Mapping[type[pl.DataType], str]] = {
     pl.Datetime: "timestamp_ltz(6)",
@@ -27,7 +27,6 @@ _FITTING: Final[Mapping[type[pl.DataType], str]] = {
     pl.Float64: r"FLOAT|DOUBLE|REAL",
     pl.Boolean: r"BOOLEAN",
 }
-_STATEMENT_BYTES: Final = 4_000_000  # of JSON; a value may have 16 MB
 _PLAIN: Final = re.compile(r"[A-Z_][A-Z0-9_$]*")
 _INT64: Final = (-(2**63), 2**63 - 1)
 
@@ -35,15 +34,6 @@ _INT64: Final = (-(2**63), 2**63 - 1)
 def fits(kind: str, dtype: pl.DataType) -> bool:
     """Tell whether values of one of our types come back from a column as they were written."""
     return re.fullmatch(_FITTING[dtype.base_type()], kind, re.IGNORECASE) is not None
-
-
-def split_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Cut rows into parts whose JSON is of some megabytes."""
-    if rows.is_empty():
-        yield rows
-        return
-    each = int(rows.estimated_size()) // max(rows.height, 1) + 20 * rows.width
-    yield from rows.iter_slices(max(_STATEMENT_BYTES // each, 1))
 
 
 def render_rows(rows: pl.DataFrame) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,15 +18,18 @@ from anomflow.frames import ALERTS, OBSERVATIONS, UTC
 from tests.conformance.rows import DAY, build_alert, build_many, build_rows, fill, read_all, read_values
 from tests.services.engines.bigquery import build_warehouse, find_configurations, find_jobs, run_raw
 from tests.services.remote import run_at_once
-from tests.services.service import find_free_port
+from tests.services.service import ROOT, find_free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from blocks.warehouses.bigquery import BigQueryWarehouse
 
 pytestmark = pytest.mark.services
+
+# As if so much time had passed that all leases ran out.
+LATER = "update metrics_lock set expires_at = timestamp '2026-01-01' where session_id is not null"
 
 
 @pytest.fixture
@@ -98,6 +105,69 @@ def test_a_writer_that_waits_too_long_is_busy(tmp_path: Path, warehouse: BigQuer
             second.read_table(OBSERVATIONS, "metrics")
         assert read_values(warehouse) == [(DAY, "m", 1.0)]
     assert read_values(warehouse) == [(DAY, "m", 2.0)]
+
+
+@contextmanager
+def run_writer(folder: Path, value: float, lease_seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that has written a row and not committed it; it commits at a line of input."""
+    command = [sys.executable, "-m", "tests.services.programs.bigquery_writer", str(folder), str(value), str(lease_seconds)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "written\n"
+            yield writer
+        finally:
+            writer.kill()
+
+
+def test_a_writer_that_was_killed_is_ended_by_the_next_one(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    with run_writer(tmp_path, 2.0, lease_seconds=3.0) as writer:
+        writer.kill()
+        fill(warehouse, build_rows((DAY, "n", 3.0)))
+    assert read_values(warehouse) == [(DAY, "m", 1.0), (DAY, "n", 3.0)]
+
+
+def test_a_killed_writer_is_ended_by_one_that_was_told_not_to_wait_for_the_next(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    hasty = build_warehouse(tmp_path, 0.1)
+    with run_writer(tmp_path, 2.0, lease_seconds=60.0) as writer:
+        writer.kill()
+        with pytest.raises(WarehouseBusyError, match="another session wrote the same tables"):
+            fill(hasty, build_rows((DAY, "m", 3.0)))
+    run_raw(warehouse, [LATER])
+    fill(hasty, build_rows((DAY, "m", 3.0)))
+    assert read_values(warehouse) == [(DAY, "m", 3.0)]
+
+
+def test_a_slow_writer_that_lives_keeps_the_lock(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    with run_writer(tmp_path, 2.0, lease_seconds=2.0) as writer:
+        with pytest.raises(WarehouseBusyError, match="another session wrote the same tables"):
+            fill(build_warehouse(tmp_path, 5.0), build_rows((DAY, "m", 3.0)))
+        said, _ = writer.communicate("\n")
+    assert said == "committed\n"
+    assert read_values(warehouse) == [(DAY, "m", 2.0)]
+
+
+def test_a_writer_that_lost_the_lock_cannot_commit(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    with run_writer(tmp_path, 2.0, lease_seconds=2.0) as writer:
+        writer.send_signal(signal.SIGSTOP)
+        fill(warehouse, build_rows((DAY, "m", 3.0)))
+        writer.send_signal(signal.SIGCONT)
+        said, _ = writer.communicate("\n")
+    assert re.match("WarehouseBusyError .*silent for longer than 2 s.*run again", said)
+    assert read_values(warehouse) == [(DAY, "m", 3.0)]
+
+
+def test_leases_that_ran_out_are_removed(tmp_path: Path) -> None:
+    warehouse = build_warehouse(tmp_path)
+    for value in range(3):
+        fill(warehouse, build_rows((DAY, "m", float(value))))
+        run_raw(warehouse, [LATER])
+    fill(warehouse, build_rows((DAY, "m", 9.0)))
+    assert run_raw(warehouse, ["select count(*), countif(session_id is null) from metrics_lock"]) == [(2, 1)]
 
 
 def test_columns_that_come_too_late_undo_the_session_and_are_there_the_next_time(warehouse: BigQueryWarehouse) -> None:
