@@ -15,8 +15,9 @@ from anomflow.errors import MissingDependencyError, SettingsError, WarehouseBusy
 from anomflow.frames import OBSERVATIONS
 from blocks.loading import load_warehouse
 from blocks.warehouses.rows import split_rows
+from blocks.warehouses.server import Limits
 from blocks.warehouses.snowflake import SnowflakeWarehouse
-from blocks.warehouses.snowflake_errors import Limits, explain_failure, explain_refusal
+from blocks.warehouses.snowflake_errors import explain_failure, explain_refusal
 from blocks.warehouses.snowflake_session import SnowflakeSession
 from blocks.warehouses.snowflake_statements import Place
 from blocks.warehouses.snowflake_values import fits, fold_names, render_rows

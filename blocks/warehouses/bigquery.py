@@ -8,14 +8,14 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from anomflow.errors import MissingDependencyError, WarehouseError
 from blocks.saved import load_saved
 from blocks.warehouses.bigquery_errors import explain_login
-from blocks.warehouses.bigquery_jobs import Jobs, Limits, Place
+from blocks.warehouses.bigquery_jobs import JobLimits, Jobs, Place
 from blocks.warehouses.bigquery_session import BigQuerySession
-from blocks.warehouses.block import RelationalWarehouse
+from blocks.warehouses.server import ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,8 @@ _EMULATOR: Final = "BIGQUERY_EMULATOR_HOST"  # Google's client reads it too
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class BigQueryWarehouse(RelationalWarehouse):
+class BigQueryWarehouse(ServerWarehouse):
     """Keep observations, models' versions and the ledger in a BigQuery dataset, or read a batch's rows from one."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the key too
 
     _block_type_name = "Anomflow BigQuery Warehouse"
     _block_type_slug = "anomflow-bigquery-warehouse"
@@ -83,9 +81,6 @@ class BigQueryWarehouse(RelationalWarehouse):
     statement_timeout_seconds: float = Field(
         default=600.0, gt=0, le=21600, description="Seconds that one statement may take before it is cancelled, up to six hours."
     )
-    lock_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes the same tables, up to 3600."
-    )
     lease_seconds: float = Field(
         default=40.0, ge=2, le=3600, description="Seconds of silence after which a run that died while it wrote is ended by one that waits."
     )
@@ -126,11 +121,11 @@ class BigQueryWarehouse(RelationalWarehouse):
             client.close()
 
     def _find_place(self, project: str) -> Place:
-        limits = Limits(
-            statement_seconds=self.statement_timeout_seconds,
-            http_seconds=self.request_timeout_seconds,
-            lock_seconds=self.lock_timeout_seconds,
+        limits = JobLimits(
+            self.statement_timeout_seconds,
+            self.lock_timeout_seconds,
             lease_seconds=self.lease_seconds,
+            http_seconds=self.request_timeout_seconds,
             bytes_billed=self.maximum_bytes_billed,
         )
         return Place(self.location, self._qualify(project), limits, self.labels, has_storage=self._find_endpoint() is None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import WarehouseError
 from blocks.warehouses.bigquery_errors import explain_failure, explain_login
+from blocks.warehouses.server import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,16 +21,11 @@ ROWS: Final = "anomflow_rows"
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long a statement, one request and a wait for another session may take, and a writer be silent, in seconds.
+class JobLimits(Limits):
+    """How long a writer may be silent and one request may take, in seconds, too; how many bytes a query may be billed."""
 
-    ``bytes_billed`` is how many bytes a query may be billed.
-    """
-
-    statement_seconds: float
-    http_seconds: float
-    lock_seconds: float
     lease_seconds: float
+    http_seconds: float
     bytes_billed: int | None
 
 
@@ -42,7 +38,7 @@ class Place:
 
     location: str
     dataset: str
-    limits: Limits
+    limits: JobLimits
     labels: Mapping[str, str] = field(default_factory=dict)
     has_storage: bool = True
 
