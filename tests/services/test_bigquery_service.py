@@ -17,7 +17,7 @@ from anomflow.errors import Transient, WarehouseBusyError, WarehouseError, Wareh
 from anomflow.frames import ALERTS, OBSERVATIONS, UTC
 from tests.conformance.rows import DAY, build_alert, build_many, build_rows, fill, read_all, read_values
 from tests.services.engines.bigquery import build_warehouse, find_configurations, find_jobs, run_raw
-from tests.services.remote import run_at_once
+from tests.services.remote import measure_peak, run_at_once
 from tests.services.service import ROOT, find_free_port
 
 if TYPE_CHECKING:
@@ -187,12 +187,13 @@ def test_columns_that_come_too_late_undo_the_session_and_are_there_the_next_time
     assert read_all(warehouse, ALERTS, "metrics_alerts")["status"].to_list() == ["open"]
 
 
-def test_rows_of_several_requests_are_written_together(warehouse: BigQueryWarehouse) -> None:
-    rows = build_many(60_000)
-    fill(warehouse, rows)
-    inserts = [sql for sql in find_jobs(warehouse) if sql.startswith("insert into `metrics`")]
-    assert len(inserts) > 1
-    assert read_all(warehouse)["metric_value"].sum() == rows["metric_value"].sum()
+def test_what_a_write_needs_beside_its_rows_does_not_grow_with_them(warehouse: BigQueryWarehouse) -> None:
+    few, many = build_many(30_000), build_many(150_000)
+    fill(warehouse, few)
+    needed = [measure_peak(lambda rows=rows: fill(warehouse, rows)) for rows in (few, many)]
+    assert needed[1] < needed[0] + 25_000_000
+    assert len([sql for sql in find_jobs(warehouse) if sql.startswith("insert into `metrics`")]) > len(needed) + 1
+    assert read_all(warehouse)["metric_value"].sum() == many["metric_value"].sum()
 
 
 def test_a_service_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
