@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PROJECT = "local"
 # An environment of its own: it needs another sqlglot. The extension that it would download comes as a package up to DuckDB 1.5.5.
 EMULATOR = ("bqemulator==1.4.0", "numpy", "duckdb==1.5.5", "duckdb-extensions==1.5.5", "duckdb-extension-spatial==1.5.5")
+CHAIN = "tests/services/test_chain.py"
 NAMES = "BigQuery's names have letters, digits, underscores, dashes and spaces"
 EMULATED_NAMES = "the emulator takes ASCII names without spaces only; BigQuery takes this one"
 
@@ -151,4 +152,6 @@ SERVICE = Service(
         "pyasn1-modules==0.4.2",
     ),
     start=_start,
+    # A chain takes 10 s here. Those that stay die before and after the commit of scores, and before that of the alerts.
+    leaves_out=tuple(f"{CHAIN}::test_a_kill_before_or_after_a_commit_loses_nothing_and_tells_once[{number}]" for number in (2, 3, 13)),
 )
