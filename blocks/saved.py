@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -34,19 +34,19 @@ class Change:
     fields: tuple[str, ...] = ()
 
 
-def load_saved(cls: type[Block], name: str, error_class: type[AnomflowError] = BlockError) -> Any:
+def load_saved(cls: type[Block], name: str, build_error: Callable[[str], AnomflowError] = BlockError) -> Any:
     """Load a block through its class: by its slug alone, Prefect would import every collection first.
 
-    Raises ``error_class`` where there is none, where it does not fit its class, and where the API does not answer.
+    Raises what ``build_error`` makes of the words where there is none, where it does not fit its class, and where the API does not answer.
     """
     slug = cls.get_block_type_slug()
     try:
-        with _explaining(error_class):
+        with _explaining(build_error):
             return cls.load(name)
     except (ValidationError, RuntimeError) as error:  # the latter is what Prefect makes of the former
-        raise error_class(f"block {slug}/{name} does not fit its type: {_describe_misfit(error)}; save it again") from None
+        raise build_error(f"block {slug}/{name} does not fit its type: {_describe_misfit(error)}; save it again") from None
     except ValueError as error:  # what Prefect raises for a block that is not there
-        raise error_class(f"there is no block {slug}/{name} at this Prefect API; make it or name another") from error
+        raise build_error(f"there is no block {slug}/{name} at this Prefect API; make it or name another") from error
 
 
 def _describe_misfit(error: Exception) -> str:
@@ -83,12 +83,12 @@ def read_saved() -> list[tuple[str, str]]:
 
 
 @contextmanager
-def _explaining(error_class: type[AnomflowError] = BlockError) -> Iterator[None]:
+def _explaining(build_error: Callable[[str], AnomflowError] = BlockError) -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, PrefectException) as error:
         # Not chained: a request that was refused holds the values.
-        raise error_class(f"the Prefect API did not answer as it should ({_describe(error)}); see `anomflow doctor`") from None
+        raise build_error(f"the Prefect API did not answer as it should ({_describe(error)}); see `anomflow doctor`") from None
 
 
 def _describe(error: Exception) -> str:

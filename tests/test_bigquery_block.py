@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
 from anomflow.errors import MissingDependencyError, SettingsError, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
@@ -20,6 +21,7 @@ from blocks.loading import load_warehouse
 from blocks.warehouses import bigquery_values
 from blocks.warehouses.bigquery import BigQueryWarehouse
 from blocks.warehouses.bigquery_errors import explain_failure, explain_login
+from blocks.warehouses.rows import split_rows
 from tests.conformance.rows import build_many
 
 if TYPE_CHECKING:
@@ -134,17 +136,25 @@ def test_a_login_that_fails_says_what_to_do_and_quotes_nothing() -> None:
 )
 def test_rows_travel_as_text_that_gives_their_values_back(rows: list[tuple[str, float | None, int | None]]) -> None:
     frame = pl.DataFrame(rows, schema={"text": pl.String, "value": pl.Float64, "count": pl.Int64}, orient="row")
-    parts = [json.loads(text) for _, text in bigquery_values.encode_rows(frame)]
-    decoded = [(text, value and float(value), count and int(count)) for part in parts for text, value, count in part]
+    parts = json.loads(bigquery_values.encode_rows(frame))
+    decoded = [(text, value and float(value), count and int(count)) for text, value, count in parts]
     assert decoded == rows
 
 
-def test_many_rows_travel_in_parts_that_fit_into_a_request() -> None:
-    rows = build_many(60_000)
-    parts = list(bigquery_values.encode_rows(rows))
-    assert len(parts) > 1
-    assert pl.concat([part for part, _ in parts]).equals(rows)
-    assert all(len(json.dumps(text)) < 5_000_000 for _, text in parts)
+HOSTILE = st.text('"\\\n\x7fü\U0001f600')
+
+
+@given(st.lists(st.tuples(st.text(), st.none() | st.floats(), st.none() | HOSTILE), min_size=1), st.integers(50, 500))
+def test_rows_travel_in_parts_that_fit_into_a_request(rows: list[tuple[str, float | None, str | None]], characters: int) -> None:
+    frame = pl.DataFrame(rows, schema={"text": pl.String, "value": pl.Float64, "more": pl.String}, orient="row")
+    parts = list(split_rows(frame, characters))
+    assert_frame_equal(pl.concat(parts), frame)
+    lengths = [len(json.dumps(bigquery_values.encode_rows(part))) - 4 for part in parts]
+    assert all(length <= characters or part.height == 1 for part, length in zip(parts, lengths, strict=True))
+
+
+def test_parts_are_few() -> None:
+    assert len(list(split_rows(build_many(60_000)))) == 2
 
 
 def test_what_is_no_plain_type_comes_as_number_or_text() -> None:

@@ -14,8 +14,9 @@ from pydantic import SecretStr, ValidationError
 from anomflow.errors import SettingsError, Transient, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.loading import load_warehouse
 from blocks.warehouses.postgres import PostgresWarehouse
-from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure, explain_refusal, read_failure
+from blocks.warehouses.postgres_errors import Failure, explain_failure, explain_refusal, read_failure
 from blocks.warehouses.secrets import find_secrets, redact
+from blocks.warehouses.server import Limits
 from blocks.warehouses.sqlstates import find_error_class
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +64,7 @@ def test_the_environment_names_a_database(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_wrong_variables_are_all_named_without_what_they_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {**PLACE, "port": "s%cret", "lock_timeout_seconds": "s%cret"}.items():
         monkeypatch.setenv(f"ANOMFLOW_POSTGRES_{name.upper()}", value)
-    with pytest.raises(SettingsError, match=r"(?s)ANOMFLOW_POSTGRES_PORT: .*ANOMFLOW_POSTGRES_LOCK_TIMEOUT_SECONDS: ") as caught:
+    with pytest.raises(SettingsError, match=r"(?s)ANOMFLOW_POSTGRES_LOCK_TIMEOUT_SECONDS: .*ANOMFLOW_POSTGRES_PORT: ") as caught:
         load_warehouse("postgres", tmp_path)
     assert "s%cret" not in str(caught.value)
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from anomflow.errors import MissingDependencyError, SettingsError, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.loading import load_warehouse
-from blocks.warehouses.postgres_errors import Limits
 from blocks.warehouses.redshift import RedshiftWarehouse
 from blocks.warehouses.redshift_errors import explain, explain_refusal, find_words, read_failure
 from blocks.warehouses.redshift_login import build_parameters
 from blocks.warehouses.redshift_values import read_rows, render_rows
+from blocks.warehouses.server import Limits
 from tests.conformance.rows import DAY, build_rows
 from tests.services.programs.redshift_dialect import find_refused, to_postgres
 

@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from anomflow.errors import SettingsError, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.loading import load_warehouse
 from blocks.warehouses.turso import TursoWarehouse
-from blocks.warehouses.turso_errors import HranaError, Limits, Place, explain_failure
+from blocks.warehouses.turso_errors import HranaError, Place, StreamLimits, explain_failure
 from blocks.warehouses.turso_values import build_frame, build_source, check_texts, split_rows
 from tests.conformance.rows import build_many
 
 SECRET = "eyJhbGciOi.s3cret-token"
-PLACE = Place("turso:shop", Limits(10, 600, 60))
+PLACE = Place("turso:shop", StreamLimits(600, 60, connect_seconds=10))
 
 
 @pytest.fixture(autouse=True)

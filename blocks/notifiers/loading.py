@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect.settings import PREFECT_API_URL
-from pydantic import ValidationError
 
 from anomflow.errors import Problem, SettingsError
 from blocks import notifiers
 from blocks.discovery import find_kinds
 from blocks.environment import find_prefix
-from blocks.saved import is_saved
+from blocks.saved import is_saved, load_saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,13 +49,7 @@ def _find_default(name: str, kind: type[Any], environ: Mapping[str, str]) -> Not
 
 
 def _load_block(name: str, kind: type[Any], block_name: str) -> Notifier:
-    """Load a saved block through its class: by its name alone, Prefect would import every integration first."""
-    try:
-        return cast("Notifier", kind.load(block_name))
-    except (ValidationError, RuntimeError):  # not chained: it quotes what is stored; the latter is what Prefect makes of the former
-        raise _wrong(name, f"the saved block {name} does not fit its type any more. Save it again in Prefect.") from None
-    except ValueError as error:
-        raise _wrong(name, f"there is no saved block {name}. Save one in Prefect, or correct the name.") from error
+    return cast("Notifier", load_saved(kind, block_name, lambda words: _wrong(name, words)))
 
 
 def _wrong(name: str, message: str) -> SettingsError:

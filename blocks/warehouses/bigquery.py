@@ -8,14 +8,14 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from anomflow.errors import MissingDependencyError, WarehouseError
 from blocks.saved import load_saved
 from blocks.warehouses.bigquery_errors import explain_login
-from blocks.warehouses.bigquery_jobs import Jobs, Limits, Place
+from blocks.warehouses.bigquery_jobs import JobLimits, Jobs, Place
 from blocks.warehouses.bigquery_session import BigQuerySession
-from blocks.warehouses.block import RelationalWarehouse
+from blocks.warehouses.server import ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,8 @@ _EMULATOR: Final = "BIGQUERY_EMULATOR_HOST"  # Google's client reads it too
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class BigQueryWarehouse(RelationalWarehouse):
+class BigQueryWarehouse(ServerWarehouse):
     """Keep observations, models' versions and the ledger in a BigQuery dataset, or read a batch's rows from one."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the key too
 
     _block_type_name = "Anomflow BigQuery Warehouse"
     _block_type_slug = "anomflow-bigquery-warehouse"
@@ -77,12 +75,14 @@ class BigQueryWarehouse(RelationalWarehouse):
     labels: dict[str, str] = Field(
         default_factory=lambda: {"application": "anomflow"}, max_length=64, description="Labels of the jobs, which Google's bill shows."
     )
-    request_timeout_seconds: float = Field(default=60.0, ge=2, le=600, description="Seconds that one request may take, from 2 to 600.")
+    request_timeout_seconds: float = Field(
+        default=60.0, ge=2, le=600, description="Seconds that one request may take, and be tried again, from 2 to 600."
+    )
     statement_timeout_seconds: float = Field(
         default=600.0, gt=0, le=21600, description="Seconds that one statement may take before it is cancelled, up to six hours."
     )
-    lock_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes the same tables, up to 3600."
+    lease_seconds: float = Field(
+        default=40.0, ge=2, le=3600, description="Seconds of silence after which a run that died while it wrote is ended by one that waits."
     )
 
     @field_validator("labels")
@@ -113,15 +113,21 @@ class BigQueryWarehouse(RelationalWarehouse):
     @contextmanager
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
         client = self._connect()
-        jobs = Jobs(client, self._find_place(client.project))
+        session = BigQuerySession(Jobs(client, self._find_place(client.project)), writable=writable)
         try:
-            yield BigQuerySession(jobs, writable=writable)
+            yield session
         finally:
-            jobs.end_session()
+            session.close()
             client.close()
 
     def _find_place(self, project: str) -> Place:
-        limits = Limits(self.statement_timeout_seconds, self.request_timeout_seconds, self.lock_timeout_seconds, self.maximum_bytes_billed)
+        limits = JobLimits(
+            self.statement_timeout_seconds,
+            self.lock_timeout_seconds,
+            lease_seconds=self.lease_seconds,
+            http_seconds=self.request_timeout_seconds,
+            bytes_billed=self.maximum_bytes_billed,
+        )
         return Place(self.location, self._qualify(project), limits, self.labels, has_storage=self._find_endpoint() is None)
 
     def _qualify(self, project: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import WarehouseError
 from blocks.warehouses.bigquery_errors import explain_failure, explain_login
+from blocks.warehouses.server import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,16 +18,14 @@ if TYPE_CHECKING:
     from google.cloud.bigquery import Client, QueryJob, QueryJobConfig
 
 ROWS: Final = "anomflow_rows"
-_RETRY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long a statement, one request and a wait for another session may take, in seconds; how many bytes a query may be billed."""
+class JobLimits(Limits):
+    """How long a writer may be silent and one request may take, in seconds, too; how many bytes a query may be billed."""
 
-    statement_seconds: float
+    lease_seconds: float
     http_seconds: float
-    lock_seconds: float
     bytes_billed: int | None
 
 
@@ -39,7 +38,7 @@ class Place:
 
     location: str
     dataset: str
-    limits: Limits
+    limits: JobLimits
     labels: Mapping[str, str] = field(default_factory=dict)
     has_storage: bool = True
 
@@ -71,13 +70,20 @@ class Jobs:
                 self.run("call bq.abort_session()")
             self.session_id = None
 
+    def abort(self, session_id: str) -> None:
+        """End a session of another process, and with it its transaction."""
+        self.run(f"call bq.abort_session('{session_id}')", outside=True)
+
     def run(self, sql: str, rows: str | None = None, *, outside: bool = False) -> int:
-        """Run one statement and return how many rows it changed; ``rows`` is the parameter ``ROWS``."""
+        """Run one statement and return how many rows it changed.
+
+        ``rows`` is the parameter ``ROWS``; ``outside`` is for what is no part of the session and its transaction.
+        """
         return int(self._run(sql, self._build_config(rows, outside=outside)).num_dml_affected_rows or 0)
 
-    def fetch(self, sql: str) -> pa.Table:
+    def fetch(self, sql: str, *, outside: bool = False) -> pa.Table:
         """Run one query and return its rows."""
-        job = self._run(sql, self._build_config(None))
+        job = self._run(sql, self._build_config(None, outside=outside))
         with self._explaining():
             return job.to_arrow(create_bqstorage_client=self.place.has_storage)
 
@@ -133,7 +139,7 @@ class Jobs:
         """Repeat single requests that failed in passing: a job has an id, so that none runs twice."""
         from google.cloud.bigquery.retry import DEFAULT_RETRY  # noqa: PLC0415 - as above
 
-        return DEFAULT_RETRY.with_timeout(_RETRY_SECONDS)
+        return DEFAULT_RETRY.with_timeout(self.place.limits.http_seconds)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:

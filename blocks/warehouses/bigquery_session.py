@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import polars as pl
 
 from anomflow.errors import WarehouseBusyError, WarehouseError
-from anomflow.frames import OBSERVATIONS, TABLES, Table
+from anomflow.frames import OBSERVATIONS, Table
 from blocks.warehouses.bigquery_errors import is_conflict
 from blocks.warehouses.bigquery_jobs import ROWS, Jobs
+from blocks.warehouses.bigquery_lock import LEASE_COLUMNS, LOCK_ROW, Lease, build_taking, name_lock
 from blocks.warehouses.bigquery_values import COLUMN_TYPES, build_decoding, build_frame, encode_rows, fits, name_type
 from blocks.warehouses.relational import RelationalSession
-from blocks.warehouses.rows import prepare_keys, prepare_rows
+from blocks.warehouses.rows import split_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 # https://cloud.google.com/bigquery/docs/tables#table_naming: letters, marks, numbers, connectors, dashes and spaces.
@@ -28,15 +29,15 @@ _DEFINITION: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
 _TARGET: Final = re.compile(
     r"\s*(?:update|delete\s+from|insert\s+into|merge(?:\s+into)?)\s+((?:`[^`]+`|[\w-]+)(?:\.(?:`[^`]+`|[\w-]+))*)", re.IGNORECASE
 )
-_LOCK_SUFFIX: Final = "_lock"
 _PAUSE_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 class BigQuerySession(RelationalSession):
     """A session of BigQuery's with one transaction over all its statements; one for reading is single queries.
 
-    BigQuery sees no conflict between two transactions that only insert, so each writer first changes the one row of the
-    table ``<table_key>_lock``: of two at once one is ended and tries again. Tables and columns are made outside the transaction, since
+    BigQuery sees no conflict between two transactions that only insert, so each writer first changes the same row of the
+    table ``<table_key>_lock``: of two at once one is ended and tries again. A transaction outlives its process, so a writer has a
+    lease too: who waits ends the session of one whose lease ran out. Tables and columns are made outside the transaction, since
     BigQuery changes none inside.
     """
 
@@ -48,10 +49,11 @@ class BigQuerySession(RelationalSession):
         super().__init__(jobs.place.location, writable=writable)
         self.jobs = jobs
         self._rows: str | None = None
-        self._bounds: list[tuple[str, Any]] = []
+        self._times: tuple[Any, Any] | None = None
         self._is_begun = False
         self._is_used = False
         self._locked: set[str] = set()
+        self._lease = Lease(jobs)
         self._types: dict[str, dict[str, str]] = {}
 
     def begin(self) -> None:
@@ -89,7 +91,7 @@ class BigQuerySession(RelationalSession):
         return rows.sort("metric_value", maintain_order=True) if table is OBSERVATIONS else rows
 
     def ensure_table(self, table: Table, name: str) -> None:
-        self._ensure_lock(_name_lock(name))
+        self._ensure_lock(name_lock(name))
         if self._find_columns(name) is not None:  # who may only write to it may not say "create table if not exists" either
             return
         columns = ", ".join(f"{self.identifier(column)} {self._declare(table, column)}" for column in table.columns)
@@ -108,24 +110,6 @@ class BigQuerySession(RelationalSession):
         with self._breaking():
             self.jobs.run(sql, outside=True)
         return 0
-
-    def upsert(self, table: Table, name: str, rows: pl.DataFrame) -> None:
-        staged = prepare_rows(table, rows, keep="last")
-        columns = self._adopt(table, name, staged)
-        for part in self._stage_parts(table, staged.select(columns)):
-            self._change_rows(self._delete_staged(table, name, part))
-            self._change_rows(f"{self._insert(name, columns)} from {part} as s")
-
-    def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
-        staged = prepare_rows(table, rows, keep="first")
-        columns = self._adopt(table, name, staged)
-        parts = self._stage_parts(table, staged.select(columns))
-        return sum(self._insert_absent(table, name, columns, part) for part in parts)
-
-    def delete_keys(self, table: Table, name: str, keys: pl.DataFrame) -> int:
-        staged = prepare_keys(table, keys)
-        self._match_columns(table, name)
-        return sum(self._change_rows(self._delete_staged(table, name, part)) for part in self._stage_parts(table, staged))
 
     def _text_literal(self, value: str) -> str:
         super()._text_literal(value)
@@ -151,34 +135,41 @@ class BigQuerySession(RelationalSession):
     def _breaking(self) -> Iterator[None]:
         try:
             yield
-        except WarehouseError:
+        except WarehouseError as error:
             self.broken = True
-            raise
+            if not self._lease.is_late:
+                raise
+            silent = f"this session was silent for longer than {self.jobs.place.limits.lease_seconds:g} s, so another may have ended it"
+            raise WarehouseBusyError(f"{self.location}: {silent}, and it was undone; run again ({error})") from error
 
     @contextlib.contextmanager
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
-        raise NotImplementedError  # rows travel in parts, each in the statement that needs them
+        self._rows = encode_rows(rows)
+        if "metric_timestamp" in rows.columns:
+            self._times = (rows["metric_timestamp"].min(), rows["metric_timestamp"].max())
+        try:
+            yield build_decoding(rows.schema, ROWS, self.identifier)
+        finally:
+            self._rows = self._times = None
 
-    def _stage_parts(self, table: Table, rows: pl.DataFrame) -> Iterator[str]:
-        """Offer rows in parts as a subquery; parts of observations are near in time, so that each touches few partitions."""
-        ordered = rows.sort("metric_timestamp") if "metric_timestamp" in table.key else rows
-        for part, text in encode_rows(ordered):
-            self._rows = text
-            self._bounds = _find_bounds(table, part)
-            yield build_decoding(part.schema, ROWS, self.identifier)
-        self._rows = None
-        self._bounds = []
+    def _split(self, table: Table, rows: pl.DataFrame) -> Iterable[pl.DataFrame]:
+        # Parts of observations are near in time, so that each touches few partitions.
+        return split_rows(rows.sort("metric_timestamp") if "metric_timestamp" in table.key else rows)
 
     def _match_keys(self, table: Table) -> str:
         """Bind the times to those of the rows by literals too: only these prune partitions."""
-        pruned = [f"t.metric_timestamp {sign} {self.literal(bound)}" for sign, bound in self._bounds]
-        return " and ".join([super()._match_keys(table), *pruned])
+        return " and ".join([super()._match_keys(table), *self._find_bounds(table)])
 
     def _delete_staged(self, table: Table, name: str, stage: str) -> str:
         # Outside of the subquery, where they are sure to prune.
-        pruned = "".join(f"t.metric_timestamp {sign} {self.literal(bound)} and " for sign, bound in self._bounds)
         found = f"exists (select 1 from {stage} as s where {super()._match_keys(table)})"
-        return f"delete from {self.identifier(name)} as t where {pruned}{found}"
+        return f"delete from {self.identifier(name)} as t where {' and '.join([*self._find_bounds(table), found])}"
+
+    def _find_bounds(self, table: Table) -> list[str]:
+        if self._times is None or "metric_timestamp" not in table.key:
+            return []
+        first, last = self._times
+        return [f"t.metric_timestamp >= {self.literal(first)}", f"t.metric_timestamp <= {self.literal(last)}"]
 
     def _add_columns(self, table: Table, name: str, columns: Sequence[str]) -> None:
         for column in columns:
@@ -235,44 +226,45 @@ class BigQuerySession(RelationalSession):
                 self.jobs.begin_session()
             self._is_begun = True
 
+    def close(self) -> None:
+        """End the session; never raise."""
+        self._lease.end()
+        self.jobs.end_session()
+
     def _ensure_lock(self, lock: str) -> None:
-        if self._find_columns(lock) is None:
-            self.execute(f"create table if not exists {self.identifier(lock)} as select current_timestamp() as locked_at")
+        found = self._find_columns(lock)
+        if found is None:
+            self.execute(f"create table if not exists {self.identifier(lock)} as select {LOCK_ROW}")
             self._refuse_late(f"table {lock!r} was made")
+        elif "session_id" not in found:
+            for name, kind in LEASE_COLUMNS.items():
+                self.execute(f"alter table {self.identifier(lock)} add column if not exists {name} {kind}")
 
     def _lock(self, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""
-        lock = _name_lock(name)
+        lock = name_lock(name)
         if lock in self._locked:
             return
         self._ensure_lock(lock)
-        self._take(f"update {self.identifier(lock)} set locked_at = current_timestamp() where true")
+        self._take(self.identifier(lock))
         self._locked.add(lock)
 
-    def _take(self, statement: str) -> None:
+    def _take(self, lock: str) -> None:
         end, pauses = time.monotonic() + self.jobs.place.limits.lock_seconds, iter(_PAUSE_SECONDS)
-        while True:
-            self._begin()
-            try:
-                self.jobs.run(statement)
-            except WarehouseError as error:
-                # What this session did before would be undone without a word.
-                if self._is_used or self._locked or not is_conflict(str(error)) or time.monotonic() > end:
-                    self.broken = True
-                    raise
-                self.rollback()
-                time.sleep(next(pauses, _PAUSE_SECONDS[-1]))
-            else:
-                return
+        while not self._try_to_take(lock, end):
+            time.sleep(next(pauses, _PAUSE_SECONDS[-1]))
 
-
-def _name_lock(name: str) -> str:
-    """Name the table that a writer of any table of a table key changes first."""
-    suffix = next((table.suffix for table in TABLES if table.suffix and name.endswith(table.suffix)), "")
-    return f"{name.removesuffix(suffix)}{_LOCK_SUFFIX}"
-
-
-def _find_bounds(table: Table, rows: pl.DataFrame) -> list[tuple[str, Any]]:
-    if "metric_timestamp" not in table.key:
-        return []
-    return [(">=", rows["metric_timestamp"].min()), ("<=", rows["metric_timestamp"].max())]
+    def _try_to_take(self, lock: str, end: float) -> bool:
+        self._begin()
+        try:
+            self._lease.begin(lock)
+            self.jobs.run(build_taking(lock))
+        except WarehouseError as error:
+            is_freed = is_conflict(str(error)) and self._lease.end_others(lock)
+            # What this session did before would be undone without a word.
+            if self._is_used or self._locked or not is_conflict(str(error)) or (time.monotonic() > end and not is_freed):
+                self.broken = True
+                raise
+            self.rollback()
+            return False
+        return True

@@ -10,7 +10,7 @@ import polars as pl
 from anomflow.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
@@ -23,8 +23,6 @@ COLUMN_TYPES: Final[Mapping[type[pl.DataType], str]] = {
 }
 # The API and the language name these types differently.
 _SAME: Final[Mapping[str, str]] = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-# A request may have 10 MB; each quote and backslash of the rows' text is escaped once more in it.
-_CHUNK_CHARACTERS: Final = 4_000_000
 _DECODED: Final[Mapping[type[pl.DataType], str]] = {
     pl.Datetime: "timestamp_micros(cast({} as int64))",
     pl.String: "{}",
@@ -52,30 +50,12 @@ def build_decoding(schema: Mapping[str, pl.DataType], parameter: str, identifier
     return f"(select {columns} from unnest(json_query_array(@{parameter})) as r)"
 
 
-def encode_rows(rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, str]]:
-    """Cut rows into parts that fit into one request each, and give each part with its JSON text: an array a row, of texts and nulls.
+def encode_rows(rows: pl.DataFrame) -> str:
+    """Write rows as JSON: an array a row, of texts and nulls.
 
     Times travel as microseconds and floats by their shortest exact text, so that each value comes back as it was.
     """
-    start, size = 0, 0
-    texts: list[str] = []
-    for place, row in enumerate(rows.select(_as_text(rows)).iter_rows()):
-        text = json.dumps(row, separators=(",", ":"))
-        if texts and size + _measure(text) > _CHUNK_CHARACTERS:
-            yield rows.slice(start, len(texts)), f"[{','.join(texts)}]"
-            start, size, texts = place, 0, []
-        texts.append(text)
-        size += _measure(text)
-    if texts:
-        yield rows.slice(start), f"[{','.join(texts)}]"
-
-
-def _measure(text: str) -> int:
-    return len(text) + text.count('"') + text.count("\\") + 1
-
-
-def _as_text(rows: pl.DataFrame) -> list[pl.Expr]:
-    return [_encode(name, dtype) for name, dtype in rows.schema.items()]
+    return json.dumps(rows.select(_encode(name, dtype) for name, dtype in rows.schema.items()).rows(), separators=(",", ":"))
 
 
 def _encode(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from anomflow.errors import MissingDependencyError
-from blocks.warehouses.block import RelationalWarehouse
-from blocks.warehouses.postgres_errors import Limits, explain_refusal
+from blocks.warehouses.postgres_errors import explain_refusal
 from blocks.warehouses.postgres_session import Place, PostgresSession
 from blocks.warehouses.secrets import find_secrets, redact
+from blocks.warehouses.server import ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,10 +41,8 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 
-class PostgresWarehouse(RelationalWarehouse):
+class PostgresWarehouse(ServerWarehouse):
     """Keep observations, models' versions and the ledger in a PostgreSQL database, or read a batch's rows from it."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the password too
 
     _block_type_name = "Anomflow PostgreSQL Warehouse"
     _block_type_slug = "anomflow-postgres-warehouse"
@@ -84,12 +82,6 @@ class PostgresWarehouse(RelationalWarehouse):
         description="Further connection parameters of libpq, such as sslrootcert, sslcert or target_session_attrs.",
     )
     connect_timeout_seconds: int = Field(default=10, ge=2, le=300, description="Seconds to wait for a connection, from 2 to 300.")
-    statement_timeout_seconds: float = Field(
-        default=600.0, gt=0, le=86400, description="Seconds that one statement may take before the server ends it, up to a day."
-    )
-    lock_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes the same tables, up to 3600."
-    )
 
     @field_validator("uri")
     @classmethod
@@ -130,8 +122,7 @@ class PostgresWarehouse(RelationalWarehouse):
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
         connection = self._connect()
         try:
-            limits = Limits(self.statement_timeout_seconds, self.lock_timeout_seconds)
-            yield PostgresSession(connection, Place(self.location, limits, self.schema_name), writable=writable)
+            yield PostgresSession(connection, Place(self.location, self.limits, self.schema_name), writable=writable)
         finally:
             connection.close()
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from anomflow.errors import WarehouseError, WarehouseUnavailableError
 from blocks.warehouses.sqlstates import LOCK_TIMEOUT, READ_ONLY, STATEMENT_TIMEOUT, find_error_class
+
+if TYPE_CHECKING:
+    from blocks.warehouses.server import Limits
 
 # The server's own words, without the statement, which the driver repeats behind them.
 _SAID: Final = re.compile(r"(?:ERROR|FATAL|PANIC): +(.*?)(?:\n+Query was:|\. SQLSTATE:|\s*\Z)", re.DOTALL)
 # What a server says that will take connections again.
 _PASSING: Final = ("starting up", "shutting down", "too many", "remaining connection slots", "recovery", "not accepting connections")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a statement and a wait for a lock may take, in seconds."""
-
-    statement_seconds: float
-    lock_seconds: float
 
 
 @dataclass(frozen=True)
@@ -48,8 +43,7 @@ def explain_failure(failure: Failure, location: str, limits: Limits) -> Warehous
     if failure.is_lost:
         return WarehouseUnavailableError(f"{location}: the connection was lost, so this session was undone ({words})")
     if state == LOCK_TIMEOUT:
-        waited = f"another session held what this one needs for longer than {limits.lock_seconds:g} s, so this session was undone"
-        return find_error_class(state)(f"{location}: {waited}; run again, or raise lock_timeout_seconds ({words})")
+        return find_error_class(state)(limits.describe_wait(location, words))
     if state == STATEMENT_TIMEOUT or (state is None and failure.seconds >= limits.statement_seconds):
         words = f"it took longer than {limits.statement_seconds:g} s; make it faster or raise statement_timeout_seconds ({words})"
     if state == READ_ONLY:

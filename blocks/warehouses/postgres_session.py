@@ -14,13 +14,15 @@ from anomflow.errors import WarehouseError
 from anomflow.frames import OBSERVATIONS, Table
 from blocks.warehouses.adbc import STAGE, AdbcSession
 from blocks.warehouses.postgres_catalog import build_columns_query, build_key_query, build_lock_query, build_ranges_query, find_ranges
-from blocks.warehouses.postgres_errors import Limits, explain_failure, read_failure
+from blocks.warehouses.postgres_errors import explain_failure, read_failure
 from blocks.warehouses.postgres_values import COLUMN_TYPES, convert_columns, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from adbc_driver_manager.dbapi import Connection, Cursor
+
+    from blocks.warehouses.server import Limits
 
 _NAME_BYTES: Final = 63  # the rest of a longer name is cut off without a word
 # The order in which the job's queries narrow the rows down: batch and type, then time.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from blocks.warehouses.block import RelationalWarehouse
-from blocks.warehouses.postgres_errors import Limits
 from blocks.warehouses.postgres_session import Place
 from blocks.warehouses.redshift_login import CREDENTIALS, close, connect
 from blocks.warehouses.redshift_session import RedshiftSession
+from blocks.warehouses.server import ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +20,8 @@ if TYPE_CHECKING:
 _OF_IAM: Final = ("cluster_identifier", "workgroup", "region", "credentials")
 
 
-class RedshiftWarehouse(RelationalWarehouse):
+class RedshiftWarehouse(ServerWarehouse):
     """Keep observations, models' versions and the ledger in a database of Redshift, or read a batch's rows from it."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the password too
 
     _block_type_name = "Anomflow Redshift Warehouse"
     _block_type_slug = "anomflow-redshift-warehouse"
@@ -68,12 +65,6 @@ class RedshiftWarehouse(RelationalWarehouse):
         default=None, min_length=1, description="Schema of tables that are named without one; none: what the user's search_path says."
     )
     connect_timeout_seconds: int = Field(default=30, ge=2, le=300, description="Seconds to wait for a connection, from 2 to 300.")
-    statement_timeout_seconds: float = Field(
-        default=600.0, gt=0, le=86400, description="Seconds that one statement may take before Redshift ends it, up to a day."
-    )
-    lock_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes the same tables, up to 3600."
-    )
 
     @model_validator(mode="after")
     def _check_login(self) -> Self:
@@ -104,7 +95,6 @@ class RedshiftWarehouse(RelationalWarehouse):
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
         connection = connect(self)
         try:
-            limits = Limits(self.statement_timeout_seconds, self.lock_timeout_seconds)
-            yield RedshiftSession(connection, Place(self.location, limits, self.schema_name), writable=writable)
+            yield RedshiftSession(connection, Place(self.location, self.limits, self.schema_name), writable=writable)
         finally:
             close(connection)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import WarehouseError, WarehouseUnavailableError
-from blocks.warehouses.postgres_errors import Failure, Limits, explain_failure
+from blocks.warehouses.postgres_errors import Failure, explain_failure
 from blocks.warehouses.sqlstates import find_error_class
+
+if TYPE_CHECKING:
+    from blocks.warehouses.server import Limits
 
 MISSING_TABLE: Final = "42P01"
 _TOO_LONG: Final = "22001"

@@ -76,8 +76,7 @@ class RedshiftSession(RedshiftStatements):
         typed = ", ".join(f"{self.identifier(name)} {self.column_types[dtype.base_type()]}" for name, dtype in rows.schema.items())
         self._run(f"create temp table {stage} ({typed})")
         for part in split_rows(rows):
-            if part.height:
-                self._run(f"insert into {stage} values {render_rows(part)}")
+            self._run(f"insert into {stage} values {render_rows(part)}")
         yield stage
         self._run(f"drop table {stage}")
 

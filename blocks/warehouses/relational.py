@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
@@ -14,7 +14,7 @@ from blocks.warehouses.quoting import Quoting
 from blocks.warehouses.rows import prepare_keys, prepare_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from anomflow.frames import Table
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class RelationalSession(Quoting, ABC):
     """One open connection in one transaction; see ``anomflow.protocols.Session``.
 
-    An engine gives ``_fetch``, ``_change``, ``_stage`` and ``_find_columns``, its dialect and its types.
+    An engine gives ``_fetch``, ``_change``, ``_stage`` and ``_find_columns``, its dialect and its types; one whose statements
+    take only so many rows gives ``_split`` too.
     A number that is not finite is written as null, everywhere. A column of ours that a table made by others
     lacks reads as null, and is added by the first write that has a value for it.
     """
@@ -111,18 +112,12 @@ class RelationalSession(Quoting, ABC):
     def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
         staged = prepare_rows(table, rows, keep="first")
         columns = self._adopt(table, name, staged)
-        if staged.is_empty():
-            return 0
-        with self._stage(staged.select(columns)) as stage:
-            return self._insert_absent(table, name, columns, stage)
+        return self._change_parts(table, staged.select(columns), lambda stage: self._insert_absent(table, name, columns, stage))
 
     def delete_keys(self, table: Table, name: str, keys: pl.DataFrame) -> int:
         staged = prepare_keys(table, keys)
         self._match_columns(table, name)
-        if staged.is_empty():
-            return 0
-        with self._stage(staged) as stage:
-            return self._change_rows(self._delete_staged(table, name, stage))
+        return self._change_parts(table, staged, lambda stage: self._change_rows(self._delete_staged(table, name, stage)))
 
     def _declare(self, table: Table, column: str) -> str:
         kind = self.column_types[table.columns[column].base_type()]
@@ -135,10 +130,23 @@ class RelationalSession(Quoting, ABC):
 
     def _replace(self, table: Table, name: str, staged: pl.DataFrame) -> None:
         columns = self._adopt(table, name, staged)
-        if staged.is_empty():
-            return
-        with self._stage(staged.select(columns)) as stage:
-            self._replace_staged(table, name, columns, stage)
+        self._change_parts(table, staged.select(columns), lambda stage: self._replace_staged(table, name, columns, stage))
+
+    def _change_parts(self, table: Table, rows: pl.DataFrame, change: Callable[[str], int | None]) -> int:
+        """Change a table by the staged parts of rows, one after another; return how many rows this changed, where that is told."""
+        if rows.is_empty():
+            return 0
+        with closing(self._stage_parts(table, rows)) as stages:
+            return sum(change(stage) or 0 for stage in stages)
+
+    def _stage_parts(self, table: Table, rows: pl.DataFrame) -> Generator[str]:
+        """Offer rows in parts, each of which one statement can take."""
+        for part in self._split(table, rows):
+            with self._stage(part) as stage:
+                yield stage
+
+    def _split(self, table: Table, rows: pl.DataFrame) -> Iterable[pl.DataFrame]:  # noqa: ARG002 - an engine may look at the table
+        return (rows,)
 
     def _replace_staged(self, table: Table, name: str, columns: Sequence[str], stage: str) -> None:
         self._change_rows(self._delete_staged(table, name, stage))

@@ -1,4 +1,4 @@
-"""Rows and keys on their way into a table: its columns, its types, each key once."""
+"""Rows and keys on their way into a table: its columns, its types, each key once, in parts that a statement takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from anomflow.frames import Table
 
-_STATEMENT_BYTES: Final = 4_000_000  # Snowflake takes a value, Redshift a statement, of 16 MB
+# As text of JSON, where rows travel in a statement: BigQuery takes 10 MB in a request, Snowflake 16 MB in a value.
+_PART_CHARACTERS: Final = 4_000_000
+_VALUE_CHARACTERS: Final = 30  # at most, of a time or a number, with its quotes
 
 
 def prepare_rows(table: Table, rows: pl.DataFrame, *, keep: str) -> pl.DataFrame:
@@ -46,13 +48,25 @@ def prepare_keys(table: Table, keys: pl.DataFrame) -> pl.DataFrame:
     return _cast(table, keys.select(table.key)).unique(maintain_order=True)
 
 
-def split_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Cut rows into parts which as text of one statement are of some megabytes."""
+def split_rows(rows: pl.DataFrame, characters: int = _PART_CHARACTERS) -> Iterator[pl.DataFrame]:
+    """Cut rows into parts whose JSON, all of it escaped once more, has so many characters at most, or one row."""
     if rows.is_empty():
-        yield rows
         return
-    each = int(rows.estimated_size()) // max(rows.height, 1) + 20 * rows.width
-    yield from rows.iter_slices(max(_STATEMENT_BYTES // each, 1))
+    total = rows.select(pl.sum_horizontal(_measure(name, dtype) for name, dtype in rows.schema.items()).cum_sum()).to_series()
+    start, sent = 0, 0
+    while start < rows.height:
+        end = max(int(total.search_sorted(sent + characters, side="right")), start + 1)
+        yield rows.slice(start, end - start)
+        start, sent = end, int(total[end - 1])
+
+
+def _measure(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Count the characters of each value, at most."""
+    if dtype != pl.String:
+        return pl.lit(_VALUE_CHARACTERS, dtype=pl.Int64)
+    text = pl.col(name)
+    escaped = 3 * text.str.count_matches(r'["\\]') + 10 * text.str.count_matches(r"[^ -~]")
+    return (text.str.len_bytes() + escaped).fill_null(0).cast(pl.Int64) + 8
 
 
 def _cast(table: Table, rows: pl.DataFrame) -> pl.DataFrame:

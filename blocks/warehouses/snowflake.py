@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from blocks.warehouses.block import RelationalWarehouse
-from blocks.warehouses.snowflake_errors import Limits
+from blocks.warehouses.server import ServerWarehouse
 from blocks.warehouses.snowflake_login import CONNECTOR, CREDENTIALS, connect
 from blocks.warehouses.snowflake_session import SnowflakeSession
 from blocks.warehouses.snowflake_statements import Place
@@ -23,10 +22,8 @@ _LOGIN: Final = ("account", "user", "password", "private_key", "private_key_path
 _PROOFS: Final = ("password", "private_key", "private_key_path", "token")
 
 
-class SnowflakeWarehouse(RelationalWarehouse):
+class SnowflakeWarehouse(ServerWarehouse):
     """Keep observations, models' versions and the ledger in a database of Snowflake, or read a batch's rows from it."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the password too
 
     _block_type_name = "Anomflow Snowflake Warehouse"
     _block_type_slug = "anomflow-snowflake-warehouse"
@@ -67,12 +64,6 @@ class SnowflakeWarehouse(RelationalWarehouse):
     port: int | None = Field(default=None, ge=1, le=65535, description="Port of that host; none: 443.")
     protocol: Literal["https", "http"] | None = Field(default=None, description="Protocol of that host; none: https.")
     login_timeout_seconds: int = Field(default=30, ge=2, le=300, description="Seconds to wait for a login, from 2 to 300.")
-    statement_timeout_seconds: float = Field(
-        default=600.0, gt=0, le=86400, description="Seconds that one statement may take before Snowflake ends it, up to a day."
-    )
-    lock_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes the same tables, up to 3600."
-    )
 
     @model_validator(mode="after")
     def _check_login(self) -> Self:
@@ -104,7 +95,6 @@ class SnowflakeWarehouse(RelationalWarehouse):
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
         connection = connect(self)
         try:
-            limits = Limits(self.statement_timeout_seconds, self.lock_timeout_seconds)
-            yield SnowflakeSession(connection, Place(self.location, limits), writable=writable)
+            yield SnowflakeSession(connection, Place(self.location, self.limits), writable=writable)
         finally:
             connection.close(retry=False)

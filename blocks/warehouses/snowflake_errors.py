@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import WarehouseBusyError, WarehouseError, WarehouseUnavailableError
+
+if TYPE_CHECKING:
+    from blocks.warehouses.server import Limits
 
 MISSING: Final = frozenset({2003, 2043})  # an object is not there, or not for this role
 LOCK_TIMEOUT: Final = 625  # a lock was waited for too long, or too many statements wait for it
@@ -38,14 +40,6 @@ _ADVICE: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long a statement and a wait for a lock may take, in seconds."""
-
-    statement_seconds: float
-    lock_seconds: float
-
-
 def find_code(error: BaseException) -> int:
     """Return Snowflake's number of an error, -1 where it has none."""
     code = getattr(error, "errno", None)
@@ -56,8 +50,7 @@ def explain_failure(error: Any, location: str, limits: Limits) -> WarehouseError
     """Turn a failed statement into an error of ours; only the transient ones are tried again."""
     code, words = find_code(error), str(error).strip()
     if code == LOCK_TIMEOUT or getattr(error, "sqlstate", None) in _CONFLICTS:
-        waited = f"another session held what this one needs for longer than {limits.lock_seconds:g} s, so this session was undone"
-        return WarehouseBusyError(f"{location}: {waited}; run again, or raise lock_timeout_seconds ({words})")
+        return WarehouseBusyError(limits.describe_wait(location, words))
     if code in _STATEMENT_TIMEOUTS:
         advice = f"it took longer than {limits.statement_seconds:g} s; make it faster, raise statement_timeout_seconds or take a larger"
         return WarehouseError(f"{location} refused a statement: {advice} warehouse ({words})")

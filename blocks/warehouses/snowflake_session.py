@@ -16,7 +16,7 @@ from blocks.warehouses.snowflake_statements import Place, SnowflakeStatements
 from blocks.warehouses.snowflake_values import COLUMN_TYPES, build_source, fits, render_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from anomflow.frames import Table
 
@@ -39,6 +39,7 @@ class SnowflakeSession(SnowflakeStatements):
     def __init__(self, connection: Any, place: Place, *, writable: bool) -> None:
         super().__init__(connection, place, writable=writable)
         self._types: dict[str, dict[str, str]] = {}
+        self._staged = 0
         self._locks: list[str] = []
 
     def execute(self, sql: str) -> int:
@@ -53,21 +54,16 @@ class SnowflakeSession(SnowflakeStatements):
         if self._find_columns(name) is None:
             super().ensure_table(table, name)
 
-    def insert_missing(self, table: Table, name: str, rows: pl.DataFrame) -> int:
-        self._match_columns(table, name)
-        return sum(super(SnowflakeSession, self).insert_missing(table, name, part) for part in split_rows(rows))
-
-    def delete_keys(self, table: Table, name: str, keys: pl.DataFrame) -> int:
-        self._match_columns(table, name)
-        return sum(super(SnowflakeSession, self).delete_keys(table, name, part) for part in split_rows(keys))
-
     @contextmanager
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
-        self._parameters = (render_rows(rows),)
+        self._parameters, self._staged = (render_rows(rows),), rows.height
         try:
             yield build_source([self.identifier(name) for name in rows.columns], rows.dtypes)
         finally:
             self._parameters = ()
+
+    def _split(self, table: Table, rows: pl.DataFrame) -> Iterable[pl.DataFrame]:  # noqa: ARG002 - each table alike
+        return split_rows(rows)
 
     def _find_columns(self, name: str) -> Sequence[str] | None:
         found, exact = self._describe(self.identifier(name)), Quoting.identifier(self, name)
@@ -141,23 +137,16 @@ class SnowflakeSession(SnowflakeStatements):
         holder = self.identifier("holder")
         return f"update {self.identifier(lock)} set {holder} = 1 - {holder}"
 
-    def _replace(self, table: Table, name: str, staged: pl.DataFrame) -> None:
-        columns = self._adopt(table, name, staged)
-        for part in split_rows(staged.select(columns)):
-            if part.height:
-                with self._stage(part) as stage:
-                    self._merge(table, name, part, stage)
-
-    def _merge(self, table: Table, name: str, part: pl.DataFrame, stage: str) -> None:
-        quoted = [self.identifier(column) for column in part.columns]
-        others = ", ".join(f"{self.identifier(column)} = s.{self.identifier(column)}" for column in part.columns if column not in table.key)
+    def _replace_staged(self, table: Table, name: str, columns: Sequence[str], stage: str) -> None:
+        quoted = [self.identifier(column) for column in columns]
+        others = ", ".join(f"{self.identifier(column)} = s.{self.identifier(column)}" for column in columns if column not in table.key)
         changed = self._change_rows(
             f"merge into {self.identifier(name)} as t using {stage} as s on {self._match_keys(table)} "
             f"when matched then update set {others} "
             f"when not matched then insert ({', '.join(quoted)}) values ({', '.join(f's.{column}' for column in quoted)})"
         )
-        if changed != part.height:  # a key was there more than once
-            self._replace_staged(table, name, part.columns, stage)
+        if changed != self._staged:  # a key was there more than once
+            super()._replace_staged(table, name, columns, stage)
 
     def _delete_staged(self, table: Table, name: str, stage: str) -> str:
         return f"delete from {self.identifier(name)} as t using {stage} as s where {self._match_keys(table)}"

@@ -13,11 +13,13 @@ import polars as pl
 
 from anomflow.errors import WarehouseBusyError, WarehouseError
 from blocks.warehouses.relational import RelationalSession
-from blocks.warehouses.snowflake_errors import MISSING, Limits, explain_failure, find_code
+from blocks.warehouses.snowflake_errors import MISSING, explain_failure, find_code
 from blocks.warehouses.snowflake_values import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from blocks.warehouses.server import Limits
 
 _NAME_LENGTH: Final = 255
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_$]*")

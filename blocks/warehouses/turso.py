@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from blocks.warehouses.block import RelationalWarehouse
-from blocks.warehouses.turso_errors import Limits, Place
+from blocks.warehouses.server import ServerWarehouse
+from blocks.warehouses.turso_errors import Place, StreamLimits
 from blocks.warehouses.turso_session import TursoSession
 from blocks.warehouses.turso_stream import HranaStream
 
@@ -24,10 +24,8 @@ _URL: Final = re.compile(r"(libsql|https?)://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(
 _TOKEN: Final = re.compile(r"[\w.~+/=-]+", re.ASCII)
 
 
-class TursoWarehouse(RelationalWarehouse):
+class TursoWarehouse(ServerWarehouse):
     """Keep observations, models' versions and the ledger in a database of Turso, or read a batch's rows from it."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the token too
 
     _block_type_name = "Anomflow Turso Warehouse"
     _block_type_slug = "anomflow-turso-warehouse"
@@ -51,9 +49,6 @@ class TursoWarehouse(RelationalWarehouse):
     statement_timeout_seconds: float = Field(
         default=600.0, gt=0, le=86400, description="Seconds to wait for the answer to one statement, up to a day."
     )
-    lock_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes, up to 3600."
-    )
 
     @field_validator("url")
     @classmethod
@@ -76,7 +71,7 @@ class TursoWarehouse(RelationalWarehouse):
 
     @contextmanager
     def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
-        limits = Limits(self.connect_timeout_seconds, self.statement_timeout_seconds, self.lock_timeout_seconds)
+        limits = StreamLimits(self.statement_timeout_seconds, self.lock_timeout_seconds, self.connect_timeout_seconds)
         token = self.auth_token.get_secret_value() if self.auth_token else ""
         stream = HranaStream(self.url.replace("libsql://", "https://", 1).rstrip("/"), token, limits)
         try:

@@ -7,6 +7,7 @@ from typing import Final
 
 from anomflow.errors import WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.warehouses.files import describe_refusal
+from blocks.warehouses.server import Limits
 
 TOO_LARGE: Final = "RESPONSE_TOO_LARGE"
 _BUSY: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "TRANSACTION_BUSY", "TRANSACTION_TIMEOUT")
@@ -16,12 +17,10 @@ _PASSING: Final = (408, 425, 429, 502, 503, 504)
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long a connection, a statement and a wait for other writers may take, in seconds."""
+class StreamLimits(Limits):
+    """How long a connection may take besides, in seconds."""
 
     connect_seconds: float
-    statement_seconds: float
-    lock_seconds: float
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Place:
     """A database: its name for messages, its limits."""
 
     location: str
-    limits: Limits
+    limits: StreamLimits
 
 
 class HranaError(Exception):

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from blocks.warehouses.secrets import redact
-from blocks.warehouses.turso_errors import HranaError, Limits
+from blocks.warehouses.turso_errors import HranaError, StreamLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _SAID_LENGTH: Final = 1000  # of what a server, or a proxy before it, says
 class HranaStream:
     """Statements of one connection: a baton that the server hands out names it, and stands for its state."""
 
-    def __init__(self, url: str, token: str, limits: Limits) -> None:
+    def __init__(self, url: str, token: str, limits: StreamLimits) -> None:
         timeout = httpx.Timeout(limits.statement_seconds, connect=limits.connect_seconds)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = url

@@ -15,13 +15,14 @@ import sqlglot
 from bqemulator.api.routes import jobs
 from bqemulator.catalog.ddl_sync import sync_created_table
 from bqemulator.cli import main
+from bqemulator.domain.errors import InvalidQueryError
 from bqemulator.jobs import executor
 from bqemulator.storage.engine import DuckDBEngine
 
 CURRENT: ContextVar[Any] = ContextVar("connection of the session", default=None)
 SESSIONS: dict[str, Any] = {}
 CONTROL = {"begin transaction": "begin", "commit transaction": "commit", "rollback transaction": "rollback"}
-END = "call bq.abort_session()"
+END = re.compile(r"call bq\.abort_session\((?:'([^']*)')?\)")
 LEADING_COMMENTS = re.compile(r"\A\s*(/\*.*?\*/\s*)+", re.DOTALL)  # an apostrophe in one makes it take texts for numbers
 CONFLICTS = ("Conflict on", "write-write conflict", "has been altered")
 REFUSED = "Transaction is aborted due to concurrent update against table. Transaction ID: 1"
@@ -41,12 +42,16 @@ def open_session(ctx: Any, name: str) -> None:
     SESSIONS[name] = connection
 
 
-async def handle_control(name: str, text: str, run: Any) -> Any:
-    if text == END:
-        SESSIONS.pop(name).close()
-    else:
-        SESSIONS[name].execute(CONTROL[text])
-    return await run("select 1")
+def find_connection(name: str) -> Any:
+    """Return the connection of a session; one that is over is an error of the query, as it is in BigQuery."""
+    if name not in SESSIONS:
+        raise InvalidQueryError(f"Session {name} was terminated")
+    return SESSIONS[name]
+
+
+def end_session(name: str) -> None:
+    find_connection(name).close()
+    del SESSIONS[name]
 
 
 async def handle(project_id: str, job_id: str, config: dict[str, Any], **given: Any) -> Any:
@@ -64,14 +69,19 @@ async def handle(project_id: str, job_id: str, config: dict[str, Any], **given: 
         SESSIONS[name].execute(CONTROL.get(text, "select 1"))
         return meta
     name = find_session(query)
+    if ended := END.fullmatch(query["query"].strip()):
+        end_session(ended[1] or str(name))
+        return await run("select 1")
     if name is None:
         meta = await run(query["query"])
         if text.startswith("alter table"):
             tell_columns(jobs._apply_default_dataset(query["query"], query, request_project_id=project_id), project_id, given["ctx"])
         return meta
-    if text == END or text in CONTROL:
-        return await handle_control(name, text, run)
-    CURRENT.set(SESSIONS[name])
+    connection = find_connection(name)
+    if text in CONTROL:
+        connection.execute(CONTROL[text])
+        return await run("select 1")
+    CURRENT.set(connection)
     meta = await run(query["query"])
     error = getattr(meta, "error_result", None)
     if error and any(conflict in error["message"] for conflict in CONFLICTS):

@@ -26,11 +26,12 @@ class Service:
 
     ``packages`` are those of our own process (the driver), with their pins; they go to a folder of their own beside the locked
     ones. ``start`` gets an empty folder for data, installs what the server is made of, starts it, waits for its health, yields
-    the environment that the tests need, and stops it.
+    the environment that the tests need, and stops it. ``leaves_out`` are shared tests that tell nothing more of this engine.
     """
 
     packages: Sequence[str]
     start: Callable[[Path], AbstractContextManager[Mapping[str, str]]]
+    leaves_out: Sequence[str] = ()
 
 
 def install_packages(name: str, packages: Sequence[str]) -> Path:

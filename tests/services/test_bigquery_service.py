@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,16 +17,19 @@ from anomflow.errors import Transient, WarehouseBusyError, WarehouseError, Wareh
 from anomflow.frames import ALERTS, OBSERVATIONS, UTC
 from tests.conformance.rows import DAY, build_alert, build_many, build_rows, fill, read_all, read_values
 from tests.services.engines.bigquery import build_warehouse, find_configurations, find_jobs, run_raw
-from tests.services.remote import run_at_once
-from tests.services.service import find_free_port
+from tests.services.remote import measure_peak, run_at_once
+from tests.services.service import ROOT, find_free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from blocks.warehouses.bigquery import BigQueryWarehouse
 
 pytestmark = pytest.mark.services
+
+# As if so much time had passed that all leases ran out.
+LATER = "update metrics_lock set expires_at = timestamp '2026-01-01' where session_id is not null"
 
 
 @pytest.fixture
@@ -100,6 +107,69 @@ def test_a_writer_that_waits_too_long_is_busy(tmp_path: Path, warehouse: BigQuer
     assert read_values(warehouse) == [(DAY, "m", 2.0)]
 
 
+@contextmanager
+def run_writer(folder: Path, value: float, lease_seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that has written a row and not committed it; it commits at a line of input."""
+    command = [sys.executable, "-m", "tests.services.programs.bigquery_writer", str(folder), str(value), str(lease_seconds)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "written\n"
+            yield writer
+        finally:
+            writer.kill()
+
+
+def test_a_writer_that_was_killed_is_ended_by_the_next_one(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    with run_writer(tmp_path, 2.0, lease_seconds=3.0) as writer:
+        writer.kill()
+        fill(warehouse, build_rows((DAY, "n", 3.0)))
+    assert read_values(warehouse) == [(DAY, "m", 1.0), (DAY, "n", 3.0)]
+
+
+def test_a_killed_writer_is_ended_by_one_that_was_told_not_to_wait_for_the_next(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    hasty = build_warehouse(tmp_path, 0.1)
+    with run_writer(tmp_path, 2.0, lease_seconds=60.0) as writer:
+        writer.kill()
+        with pytest.raises(WarehouseBusyError, match="another session wrote the same tables"):
+            fill(hasty, build_rows((DAY, "m", 3.0)))
+    run_raw(warehouse, [LATER])
+    fill(hasty, build_rows((DAY, "m", 3.0)))
+    assert read_values(warehouse) == [(DAY, "m", 3.0)]
+
+
+def test_a_slow_writer_that_lives_keeps_the_lock(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    with run_writer(tmp_path, 2.0, lease_seconds=2.0) as writer:
+        with pytest.raises(WarehouseBusyError, match="another session wrote the same tables"):
+            fill(build_warehouse(tmp_path, 5.0), build_rows((DAY, "m", 3.0)))
+        said, _ = writer.communicate("\n")
+    assert said == "committed\n"
+    assert read_values(warehouse) == [(DAY, "m", 2.0)]
+
+
+def test_a_writer_that_lost_the_lock_cannot_commit(tmp_path: Path, warehouse: BigQueryWarehouse) -> None:
+    fill(warehouse, build_rows((DAY, "m", 1.0)))
+    with run_writer(tmp_path, 2.0, lease_seconds=2.0) as writer:
+        writer.send_signal(signal.SIGSTOP)
+        fill(warehouse, build_rows((DAY, "m", 3.0)))
+        writer.send_signal(signal.SIGCONT)
+        said, _ = writer.communicate("\n")
+    assert re.match("WarehouseBusyError .*silent for longer than 2 s.*run again", said)
+    assert read_values(warehouse) == [(DAY, "m", 3.0)]
+
+
+def test_leases_that_ran_out_are_removed(tmp_path: Path) -> None:
+    warehouse = build_warehouse(tmp_path)
+    for value in range(3):
+        fill(warehouse, build_rows((DAY, "m", float(value))))
+        run_raw(warehouse, [LATER])
+    fill(warehouse, build_rows((DAY, "m", 9.0)))
+    assert run_raw(warehouse, ["select count(*), countif(session_id is null) from metrics_lock"]) == [(2, 1)]
+
+
 def test_columns_that_come_too_late_undo_the_session_and_are_there_the_next_time(warehouse: BigQueryWarehouse) -> None:
     run_raw(warehouse, ["create table metrics_alerts (alert_id text, metric_batch text)"])
     fill(warehouse, build_rows((DAY, "m", 1.0)))
@@ -117,12 +187,13 @@ def test_columns_that_come_too_late_undo_the_session_and_are_there_the_next_time
     assert read_all(warehouse, ALERTS, "metrics_alerts")["status"].to_list() == ["open"]
 
 
-def test_rows_of_several_requests_are_written_together(warehouse: BigQueryWarehouse) -> None:
-    rows = build_many(60_000)
-    fill(warehouse, rows)
-    inserts = [sql for sql in find_jobs(warehouse) if sql.startswith("insert into `metrics`")]
-    assert len(inserts) > 1
-    assert read_all(warehouse)["metric_value"].sum() == rows["metric_value"].sum()
+def test_what_a_write_needs_beside_its_rows_does_not_grow_with_them(warehouse: BigQueryWarehouse) -> None:
+    few, many = build_many(30_000), build_many(90_000)
+    fill(warehouse, few)
+    needed = [measure_peak(lambda rows=rows: fill(warehouse, rows)) for rows in (few, many)]
+    assert needed[1] < needed[0] + 25_000_000
+    assert len([sql for sql in find_jobs(warehouse) if sql.startswith("insert into `metrics`")]) >= 5
+    assert read_all(warehouse)["metric_value"].sum() == many["metric_value"].sum()
 
 
 def test_a_service_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from anomflow.errors import WarehouseError, WarehouseUnavailableError
 from anomflow.frames import UTC
 from blocks.warehouses.snowflake import SnowflakeWarehouse
-from tests.conformance.rows import DAY, build_rows, fill, read_values
+from tests.conformance.rows import DAY, build_many, build_rows, fill, read_all, read_values
 from tests.services.engines.snowflake import build_warehouse, run_raw
+from tests.services.remote import measure_peak
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,14 @@ def test_a_column_that_would_change_values_is_refused(warehouse: SnowflakeWareho
     run_raw(warehouse, [f"create table metrics ({listed})"])
     with pytest.raises(WarehouseError, match=f"column {column} .*do not come back"):
         fill(warehouse, build_rows((DAY, "m", 1.25)))
+
+
+def test_what_a_write_needs_beside_its_rows_does_not_grow_with_them(warehouse: SnowflakeWarehouse) -> None:
+    few, many = build_many(30_000), build_many(90_000)
+    fill(warehouse, few)
+    needed = [measure_peak(lambda rows=rows: fill(warehouse, rows)) for rows in (few, many)]
+    assert needed[1] < needed[0] + 25_000_000
+    assert read_all(warehouse)["metric_value"].sum() == many["metric_value"].sum()
 
 
 def test_what_was_written_before_ddl_stays_and_the_lock_is_taken_again(warehouse: SnowflakeWarehouse) -> None:

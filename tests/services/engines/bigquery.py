@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROJECT = "local"
 # An environment of its own: it needs another sqlglot. The extension that it would download comes as a package up to DuckDB 1.5.5.
 EMULATOR = ("bqemulator==1.4.0", "numpy", "duckdb==1.5.5", "duckdb-extensions==1.5.5", "duckdb-extension-spatial==1.5.5")
-KILLED = "the transaction of a killed run blocks other writers until its session is ended"
+CHAIN = "tests/services/test_chain.py"
 NAMES = "BigQuery's names have letters, digits, underscores, dashes and spaces"
 EMULATED_NAMES = "the emulator takes ASCII names without spaces only; BigQuery takes this one"
 
@@ -106,12 +106,14 @@ def build_warehouse(folder: Path, seconds: float = 20.0, **changed: Any) -> BigQ
         "dataset": dataset,
         "endpoint": os.environ["ANOMFLOW_TEST_BIGQUERY"],
         "lock_timeout_seconds": seconds,
+        "lease_seconds": 5.0,
     }
     return BigQueryWarehouse(**{**fields, **changed})
 
 
 def _find_environment(warehouse: BigQueryWarehouse) -> dict[str, str]:
-    return {f"ANOMFLOW_BIGQUERY_{name.upper()}": str(getattr(warehouse, name)) for name in ("project", "dataset", "endpoint")}
+    names = ("project", "dataset", "endpoint", "lease_seconds")
+    return {f"ANOMFLOW_BIGQUERY_{name.upper()}": str(getattr(warehouse, name)) for name in names}
 
 
 ENGINE = Engine(
@@ -126,7 +128,6 @@ ENGINE = Engine(
         "without metadata": build_foreign("timestamptz", *DAYS, metadata=False),
     },
     cannot={
-        "test_a_kill_before_or_after_a_commit_loses_nothing_and_tells_once[8]": KILLED,
         "test_columns_that_a_table_lacks_are_added_once_and_empty": "BigQuery adds no column inside a transaction that wrote rows",
         "test_rows_come_back_as_they_were_written": "the emulator tells times as seconds in floating point, too coarse in 2999",
         "test_a_query_with_two_columns_of_one_name_is_refused": "the emulator renames the second; BigQuery refuses the query",
@@ -151,4 +152,6 @@ SERVICE = Service(
         "pyasn1-modules==0.4.2",
     ),
     start=_start,
+    # A chain takes 10 s here. Those that stay die before and after the commit of scores, and before that of the alerts.
+    leaves_out=tuple(f"{CHAIN}::test_a_kill_before_or_after_a_commit_loses_nothing_and_tells_once[{number}]" for number in (2, 3, 13)),
 )
