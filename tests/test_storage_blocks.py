@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import blocks
+from anomflow.kinds import WAREHOUSES
 from blocks import stores, warehouses
 from blocks.discovery import find_kinds
 
@@ -43,7 +44,7 @@ def block(request: pytest.FixtureRequest) -> type[Block]:
 
 
 def test_the_kinds_are_found_by_their_modules() -> None:
-    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "redshift", "snowflake", "sqlite", "local"]
+    assert list(KINDS) == [*sorted(WAREHOUSES), "local"]
 
 
 # The first four repeat what Prefect asks of the blocks that it publishes.

