@@ -52,7 +52,7 @@ class CommonSpec(Section):
     )
     db: str = Field(
         "duckdb",
-        description="Warehouse of the batch: a kind (`duckdb`, `sqlite`, `postgres`, `bigquery`, `snowflake`)"
+        description="Warehouse of the batch: a kind (`duckdb`, `sqlite`, `postgres`, `bigquery`, `snowflake`, `clickhouse`)"
         " or a block, `kind/block-name`.",
         json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _YAML: Final = """\
 {schema}metric_batch: {name}
 
-# Where the rows are kept: a kind (duckdb, sqlite, postgres, bigquery, snowflake) or a block (kind/block-name).
+# Where the rows are kept: a kind (duckdb, sqlite, postgres, bigquery, snowflake, clickhouse) or a block (kind/block-name).
 db: {db}
 
 # How often to look. Every setting: `anomflow show {batch}`.

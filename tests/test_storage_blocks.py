@@ -40,7 +40,7 @@ def block(request: pytest.FixtureRequest) -> type[Block]:
 
 
 def test_the_kinds_are_found_by_their_modules() -> None:
-    assert list(KINDS) == ["bigquery", "duckdb", "postgres", "snowflake", "sqlite", "local"]
+    assert list(KINDS) == ["bigquery", "clickhouse", "duckdb", "postgres", "snowflake", "sqlite", "local"]
 
 
 # The first four repeat what Prefect asks of the blocks that it publishes.

@@ -63,7 +63,7 @@ def test_models_lie_in_the_folder_that_a_batch_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ref", ["duckbd", "", "md:prod", "postgresql"])
 def test_an_unknown_warehouse_is_an_error_that_lists_the_kinds(ref: str, tmp_path: Path) -> None:
-    with pytest.raises(WarehouseError, match=r"is no warehouse; known kinds: bigquery, duckdb, postgres, snowflake, sqlite"):
+    with pytest.raises(WarehouseError, match=r"is no warehouse; known kinds: bigquery, clickhouse, duckdb, postgres, snowflake, sqlite"):
         load_warehouse(ref, tmp_path)
 
 

@@ -98,7 +98,7 @@ def build_questions(output: Output) -> tuple[Question, ...]:
             SQL,
         ),
         Question(
-            "Warehouse (duckdb, sqlite, postgres, bigquery, snowflake or a block)",
+            "Warehouse (duckdb, sqlite, postgres, bigquery, snowflake, clickhouse or a block)",
             lambda draft, answer: replace(draft, db=answer),
             Draft.db,
         ),

@@ -42,7 +42,7 @@ def test_one_command_registers_every_type_of_block():
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
     ours = {"anomflow-duckdb-warehouse", "anomflow-postgres-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store"}
-    ours |= {"anomflow-webhook", "anomflow-bigquery-warehouse", "anomflow-snowflake-warehouse"}
+    ours |= {"anomflow-webhook", "anomflow-bigquery-warehouse", "anomflow-clickhouse-warehouse", "anomflow-snowflake-warehouse"}
     ours |= {"console", "discord", "email", "file", "mattermost", "opsgenie", "pagerduty", "slack", "teams"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)
