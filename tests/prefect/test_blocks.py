@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_API_URL
 
 import blocks
 from anomflow.errors import WarehouseError
+from anomflow.kinds import WAREHOUSES
 from blocks.loading import load_store, load_warehouse
 from blocks.notifiers.console import ConsoleNotifier
 from blocks.notifiers.email import EmailNotifier
@@ -41,8 +42,7 @@ def test_one_command_registers_every_type_of_block():
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     with get_client(sync_client=True) as client:
         slugs = {kind.slug: kind for kind in client.read_block_types()}
-    ours = {"anomflow-duckdb-warehouse", "anomflow-postgres-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store"}
-    ours |= {"anomflow-webhook", "anomflow-bigquery-warehouse", "anomflow-snowflake-warehouse", "anomflow-turso-warehouse"}
+    ours = {"anomflow-webhook", "anomflow-local-model-store", *(f"anomflow-{kind}-warehouse" for kind in WAREHOUSES)}
     ours |= {"console", "discord", "email", "file", "mattermost", "opsgenie", "pagerduty", "slack", "teams"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)

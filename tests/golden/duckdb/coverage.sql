@@ -1,7 +1,8 @@
 -- What `status` counts of each metric: the rows before the window (from since to checkpoint, exclusive) tell its cadence, those
 -- in it (to until, inclusive) what became of them. A row is judged when our score of it is of the value that it has now. The
 -- value that a score judged is read from the beginning of its metadata, {"value":12.5,"A":..., since no function for JSON is
--- the same everywhere. Of several rows of a timestamp the newest counts.
+-- the same everywhere. Of several rows of a timestamp the newest counts. (newest.metric_value: to ClickHouse the name alone is the
+-- column that is made here.)
 select
     metric_name,
     sum(case when metric_timestamp < TIMESTAMP WITH TIME ZONE '2024-01-01 03:00:00.000000+00:00' then is_point else 0 end) as earlier,
@@ -52,8 +53,8 @@ from (
                 metric_name,
                 metric_timestamp,
                 max(case when metric_type = 'metric' then 1 else 0 end) as is_point,
-                max(case when metric_type = 'metric' then metric_value end) as metric_value,
-                max(case when metric_type = 'score' then metric_value end) as score,
+                max(case when metric_type = 'metric' then newest.metric_value end) as metric_value,
+                max(case when metric_type = 'score' then newest.metric_value end) as score,
                 max(case when metric_type = 'score' then metadata end) as score_metadata
             from (
                 select

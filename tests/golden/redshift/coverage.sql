@@ -1,7 +1,8 @@
 /* What `status` counts of each metric: the rows before the window (from since to checkpoint, exclusive) tell its cadence, those */
 /* in it (to until, inclusive) what became of them. A row is judged when our score of it is of the value that it has now. The */
 /* value that a score judged is read from the beginning of its metadata, {"value":12.5,"A":..., since no function for JSON is */
-/* the same everywhere. Of several rows of a timestamp the newest counts. */
+/* the same everywhere. Of several rows of a timestamp the newest counts. (newest.metric_value: to ClickHouse the name alone is the */
+/* column that is made here.) */
 SELECT
   metric_name,
   SUM(CASE WHEN metric_timestamp < cast('2024-01-01 03:00:00.000000+00:00' as timestamptz) THEN is_point ELSE 0 END) AS earlier,
@@ -115,8 +116,8 @@ FROM (
         metric_name,
         metric_timestamp,
         MAX(CASE WHEN metric_type = 'metric' THEN 1 ELSE 0 END) AS is_point,
-        MAX(CASE WHEN metric_type = 'metric' THEN metric_value END) AS metric_value,
-        MAX(CASE WHEN metric_type = 'score' THEN metric_value END) AS score,
+        MAX(CASE WHEN metric_type = 'metric' THEN newest.metric_value END) AS metric_value,
+        MAX(CASE WHEN metric_type = 'score' THEN newest.metric_value END) AS score,
         MAX(CASE WHEN metric_type = 'score' THEN metadata END) AS score_metadata
       FROM (
         SELECT

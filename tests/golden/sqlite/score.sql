@@ -2,11 +2,11 @@
 /* that have none. score_metadata is the text of the row's score, null where it has none. A score that is not ours */
 /* (its metadata does not name value and model) counts as none; of several scores of a row the newest counts. Up to the checkpoint, */
 /* where most rows lie, only whether there is a score is looked at. (nullif, coalesce: ClickHouse joins an empty text or */
-/* zero where there is no row.) */
+/* zero where there is no row. As: it names columns of a join with their table.) */
 SELECT
-  observations.metric_name,
-  observations.metric_timestamp,
-  observations.metric_value,
+  observations.metric_name AS metric_name,
+  observations.metric_timestamp AS metric_timestamp,
+  observations.metric_value AS metric_value,
   NULLIF(scores.metadata, '') AS score_metadata
 FROM (
   SELECT
