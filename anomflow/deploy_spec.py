@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from anomflow.setting_types import Names, PositiveDuration
+from anomflow.setting_types import Names, PositiveDuration, format_duration
 
 DeployJob = Literal["ingest", "train", "score", "change", "alert", "plot", "pipeline", "backtest"]
 DEPLOY_JOBS: Final[tuple[DeployJob, ...]] = get_args(DeployJob)
@@ -16,6 +16,14 @@ PoolType = Literal["process", "cloud-run-v2:push", "ecs:push", "cloud-run-v2", "
 
 # Seconds after which a run fails; deployments set it in a run's environment, and the flows read it when they are loaded.
 TIMEOUT_VARIABLE: Final = "ANOMFLOW_RUN_TIMEOUT"
+# Seconds between two signs of life of a run, a setting of Prefect; without it 180, and never fewer than 30.
+HEARTBEAT_VARIABLE: Final = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+_HEARTBEAT: Final = timedelta(seconds=180)
+# One that comes late, or is lost, takes no run for dead.
+_HEARTBEATS_MISSED: Final = 3
+_LEAST_HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30) * _HEARTBEATS_MISSED
+# A Prefect server refuses to wait less for what does not come.
+_LEAST_WAIT: Final = timedelta(seconds=10)
 
 _MEMORY: Final = re.compile(r"(\d+)\s*(Mi|Gi)")
 # What Prefect takes for the name of a deployment, a pool or a queue, and what needs no quotes anywhere.
@@ -36,6 +44,22 @@ def _check_memory(text: str) -> str:
     return text.strip().replace(" ", "")
 
 
+def _check_wait(value: timedelta) -> timedelta:
+    return _check_least(value, _LEAST_WAIT, "a Prefect server waits no less")
+
+
+def _check_heartbeat_timeout(value: timedelta) -> timedelta:
+    return _check_least(value, _LEAST_HEARTBEAT_TIMEOUT, "runs of Prefect give a sign of life each 30 seconds at most, and one may be lost")
+
+
+def _check_least(value: timedelta, least: timedelta, reason: str) -> timedelta:
+    if value < least:
+        raise ValueError(f"{format_duration(value)} is too short: {reason}; write {format_duration(least)} or more")
+    return value
+
+
+Wait = Annotated[PositiveDuration, AfterValidator(_check_wait)]
+HeartbeatTimeout = Annotated[PositiveDuration, AfterValidator(_check_heartbeat_timeout)]
 Memory = Annotated[str, AfterValidator(_check_memory), WithJsonSchema({"type": "string", "pattern": rf"^\s*{_MEMORY.pattern}\s*$"})]
 Name = Annotated[str, Field(pattern=_NAME_PATTERN, max_length=120)]
 
@@ -119,13 +143,24 @@ class Watch(_Part):
         description="Blocks by which the server tells of failed, crashed and stuck runs: Prefect's own for notices"
         " (`slack-webhook/ops`, `custom-webhook/ops`), or `slack/NAME` where that has a webhook.",
     )
-    late_after: PositiveDuration | None = Field(timedelta(minutes=15), description="Tell of a run that is late by more; `null`: never.")
-    pending_after: PositiveDuration | None = Field(
-        timedelta(minutes=15), description="Tell of a run whose infrastructure takes longer to start; `null`: never."
+    late_after: Wait | None = Field(
+        timedelta(minutes=15), description="Tell of a run that is late by more (at least `10s`); `null`: never."
     )
-    heartbeat_timeout: PositiveDuration | None = Field(
-        timedelta(minutes=9), description="A run that shows no sign of life for longer has crashed; `null`: nobody looks."
+    pending_after: Wait | None = Field(
+        timedelta(minutes=15), description="Tell of a run whose infrastructure takes longer to start (at least `10s`); `null`: never."
     )
+    heartbeat_timeout: HeartbeatTimeout | None = Field(
+        timedelta(minutes=9),
+        description="A run that shows no sign of life for longer (at least `90s`) has crashed; `null`: nobody looks."
+        " Where it is shorter than `9min`, runs are told to show them more often.",
+    )
+
+    @property
+    def heartbeat_seconds(self) -> int | None:
+        """Return how often runs have to show a sign of life; None: as often as they do by themselves."""
+        if self.heartbeat_timeout is None or self.heartbeat_timeout >= _HEARTBEAT * _HEARTBEATS_MISSED:
+            return None
+        return int(self.heartbeat_timeout / _HEARTBEATS_MISSED / timedelta(seconds=1))
 
 
 class DeployFile(_Part):

@@ -35,7 +35,7 @@ DEFAULTS: Final[Mapping[DeployJob, RunsOn]] = {
 class Placement:
     """Where a job runs and with how much; ``pool`` is None where ``deploy.yaml`` has none of that name.
 
-    ``given`` tells which sizes somebody wrote down.
+    ``given`` tells which sizes somebody wrote down, ``heartbeat`` each how many seconds a run shows a sign of life (None: as usual).
     """
 
     pool_name: str
@@ -47,6 +47,7 @@ class Placement:
     timeout: timedelta
     job_variables: Mapping[str, Any]
     given: frozenset[str]
+    heartbeat: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def _resolve(plan: DeployPlan, job: DeployJob, deploy: BatchDeploy) -> Placement
         timeout=_last(parts, "timeout"),
         job_variables=variables,
         given=frozenset(name for part in parts[1:] for name in ("image", "cpu", "memory") if getattr(part, name) is not None),
+        heartbeat=spec.watch.heartbeat_seconds,
     )
 
 

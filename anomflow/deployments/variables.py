@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.batches.layers import merge_values
-from anomflow.deploy_spec import TIMEOUT_VARIABLE, PoolSpec, parse_memory
+from anomflow.deploy_spec import HEARTBEAT_VARIABLE, TIMEOUT_VARIABLE, PoolSpec, parse_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,9 +45,13 @@ def build_job_variables(placement: Placement) -> Mapping[str, Any]:
     worker = find_worker(pool)
     variables: dict[str, Any] = {name: value for field, name in POOL_FIELDS[worker].items() if (value := getattr(pool, field)) is not None}
     variables |= _SIZES[worker](placement)
-    seconds = placement.timeout.total_seconds()
-    variables["env"] = {TIMEOUT_VARIABLE: f"{seconds:.15g}"}
+    variables["env"] = _build_environment(placement)
     return merge_values(variables, placement.job_variables)
+
+
+def _build_environment(placement: Placement) -> dict[str, str]:
+    heartbeat = {} if placement.heartbeat is None else {HEARTBEAT_VARIABLE: str(placement.heartbeat)}
+    return {TIMEOUT_VARIABLE: f"{placement.timeout.total_seconds():.15g}", **heartbeat}
 
 
 def _size_cloud_run(placement: Placement) -> dict[str, Any]:

@@ -22,6 +22,8 @@ WRONG_FILE = [
     ("jobs:\n  trian: {}", 2, "jobs.trian is not allowed here"),
     ("jobs:\n  train:\n    memory: 4GB", 3, "jobs.train.memory: '4GB' is not an amount of memory; write for example 512Mi or 4Gi"),
     ("jobs:\n  train:\n    timeout: soon", 3, "'soon' is not a duration"),
+    ("watch:\n  late_after: 5s", 2, "watch.late_after: 5s is too short: a Prefect server waits no less; write 10s or more"),
+    ("watch:\n  heartbeat_timeout: 1min", 2, "1min is too short: runs of Prefect give a sign of life each 30 seconds at most"),
     ("layout: flat", 1, "layout is 'flat'; allowed: batch_job, job, pipeline"),
     ("project: a/b", 1, "project is 'a/b'; allowed is text that matches"),
     ("work_pool: a\nwork_pool: b", 2, "work_pool is set twice, first in line 1"),
