@@ -64,6 +64,15 @@ Memory = Annotated[str, AfterValidator(_check_memory), WithJsonSchema({"type": "
 Name = Annotated[str, Field(pattern=_NAME_PATTERN, max_length=120)]
 
 
+Text = Annotated[str, Field(min_length=1)]
+Region = Annotated[Text | None, Field(description="Region of Cloud Run.")]
+Network = Annotated[Text | None, Field(description="VPC connector of Cloud Run, or id of the VPC of ECS.")]
+ServiceAccount = Annotated[Text | None, Field(description="Service account that runs have on Cloud Run.")]
+Cluster = Annotated[Text | None, Field(description="Cluster of ECS.")]
+TaskRole = Annotated[Text | None, Field(description="ARN of the role that runs have on ECS.")]
+ExecutionRole = Annotated[Text | None, Field(description="ARN of the role that starts containers on ECS.")]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -94,6 +103,12 @@ class RunsOn(_Part):
     cpu: float | None = Field(None, gt=0, le=64, description="Processors of the container.")
     memory: Memory | None = Field(None, description="Memory of the container (`512Mi`, `4Gi`).")
     timeout: PositiveDuration | None = Field(None, description="A run that takes longer than this fails.")
+    region: Region = None
+    network: Network = None
+    service_account: ServiceAccount = None
+    cluster: Cluster = None
+    task_role: TaskRole = None
+    execution_role: ExecutionRole = None
     job_variables: dict[str, Any] = Field({}, description="Further job variables of the pool's type.")
 
 
@@ -126,12 +141,12 @@ class PoolSpec(_Part):
         description="Folder of the project where runs run; none: for `process` the folder that is deployed from, else that of the image.",
     )
     git_clone: GitClone | None = Field(None, description="Repository that each run clones, instead of a folder.")
-    region: str | None = Field(None, min_length=1, description="Region of Cloud Run.")
-    network: str | None = Field(None, min_length=1, description="VPC connector of Cloud Run, or id of the VPC of ECS.")
-    service_account: str | None = Field(None, min_length=1, description="Service account that runs have on Cloud Run.")
-    cluster: str | None = Field(None, min_length=1, description="Cluster of ECS.")
-    task_role: str | None = Field(None, min_length=1, description="ARN of the role that runs have on ECS.")
-    execution_role: str | None = Field(None, min_length=1, description="ARN of the role that starts containers on ECS.")
+    region: Region = None
+    network: Network = None
+    service_account: ServiceAccount = None
+    cluster: Cluster = None
+    task_role: TaskRole = None
+    execution_role: ExecutionRole = None
     job_variables: dict[str, Any] = Field({}, description="Further job variables of the pool's type.")
 
 

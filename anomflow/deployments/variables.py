@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS: Final = 120
 _STEPS: Final = "prefect.deployments.steps"
 
-# How the fields of a pool are called among the job variables of its type; what is not there means nothing to it.
+# How the fields of a platform are called among the job variables of its type; what is not there means nothing to it.
 POOL_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "process": {},
     "cloud-run-v2": {"region": "region", "network": "vpc_connector_name", "service_account": "service_account_name"},
@@ -43,7 +43,8 @@ def build_job_variables(placement: Placement) -> Mapping[str, Any]:
     if pool is None:
         return dict(placement.job_variables)
     worker = find_worker(pool)
-    variables: dict[str, Any] = {name: value for field, name in POOL_FIELDS[worker].items() if (value := getattr(pool, field)) is not None}
+    names = POOL_FIELDS[worker]
+    variables: dict[str, Any] = {names[field]: value for field, value in placement.platform.items() if field in names}
     variables |= _SIZES[worker](placement)
     variables["env"] = _build_environment(placement)
     return merge_values(variables, placement.job_variables)

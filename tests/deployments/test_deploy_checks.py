@@ -84,6 +84,13 @@ WRONG = [
     ("", "deploy:\n  tags: ['{{ x }}']", f"{SHOP}:4", "deploy.tags.0 holds '{{'"),
     ("", "deploy:\n  job_variables: {workdir: x}", f"{SHOP}:4", "workdir is not a job variable of process. Did you mean working_dir?"),
     ("", "deploy:\n  jobs:\n    train: {cpu: 2}", f"{SHOP}:5", "cpu has no effect on local, whose type is process"),
+    ("", "deploy:\n  task_role: arn:a", f"{SHOP}:4", "task_role has no effect on local, whose type is process"),
+    (
+        RUN,
+        f"{CLOUD}deploy:\n  jobs:\n    train: {{cluster: a}}",
+        f"{SHOP}:8",
+        "cluster has no effect on run, whose type is cloud-run-v2:push",
+    ),
     ("layout: job", "deploy: {timeout: 5min}", f"{SHOP}:3", "deploy has no effect in the layout `job`"),
     ("layout: job", "score_trigger: after ingest", f"{SHOP}:3", "which the layout `job` cannot do"),
     ("layout: pipeline", "plot_trigger: after score", f"{SHOP}:3", "which the layout `pipeline` does not deploy: pipeline, plot"),

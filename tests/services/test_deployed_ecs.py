@@ -40,7 +40,7 @@ pools:
     job_variables: {{env: {{ANOMFLOW_IGNORE_EXAMPLES: "true"}}}}
 jobs:
   pipeline: {{cpu: 2, memory: 4Gi, timeout: 1h}}
-  plot: {{work_pool: push, cpu: 0.5, memory: 2Gi, timeout: 90s}}
+  plot: {{work_pool: push, cpu: 0.5, memory: 2Gi, timeout: 90s, task_role: {role}-plot}}
 """
 
 
@@ -123,6 +123,7 @@ def test_a_push_pool_gets_deployments_with_their_job_variables(project):
     assert deployment.job_variables == {
         "image": IMAGE,
         "cluster": CLUSTER,
+        "task_role_arn": f"{ROLE}-plot",
         "cpu": 512,
         "memory": 2048,
         "env": {"ANOMFLOW_IGNORE_EXAMPLES": "true", "ANOMFLOW_RUN_TIMEOUT": "90"},
