@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))  # as a script, only its own folder is on the path
 
-from run import BATCH, Figure, World, prefect_server, quiet_environ, time_of  # noqa: E402 - as a script, its folder only is on the path
+from benchmarks.run import BATCH, Figure, World, time_of  # noqa: E402 - as above
+from benchmarks.serving import prefect_server, quiet_environ  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,9 +20,7 @@ class Suite:
 
 
 SUITES: Final[Mapping[str, Suite]] = {
-    "server": Suite(
-        [f"prefect/test_{part}.py" for part in ("apply", "apply_killed", "blocks_command", "deploy", "worker")]
-    ),
+    "server": Suite([f"prefect/test_{part}.py" for part in ("apply", "apply_killed", "blocks_command", "deploy", "worker")]),
     "automations": Suite(["services/test_automations.py"]),
     "prefect": Suite(["services/test_deployed_prefect.py"], programs=(("chromium", "chromium"),)),
     "ecs": Suite(["services/test_deployed_ecs.py"], ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
