@@ -1,4 +1,4 @@
-"""An `apply` that is killed between two requests, or before it heard the answer: the next one goes on to the same end."""
+"""An `apply` that is killed in the middle, or refused from there on: nothing is removed, and the next one goes on to the same end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from typing import Any
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect_project import DEPLOY, SHOP, call, open_project, write_batch
+from typer.testing import CliRunner
+
+from cli.main import build_app
 
 pytestmark = pytest.mark.prefect
 ROOT = Path(__file__).parents[2]
@@ -26,18 +29,24 @@ PLACED = DEPLOY.replace("process", "process, directory: /opt/app")
 
 @dataclass
 class Moment:
-    """The n-th request of a kind, at which a client waits for its end; ``is_heard``: the server got the request."""
+    """The n-th request of a kind, at which a client waits for its end; ``is_heard``: the server got the request.
+
+    With a ``code`` the client gets this answer instead, from then on ``always`` or once.
+    """
 
     request: str
     count: int
-    is_heard: bool
+    is_heard: bool = False
+    code: int | None = None
+    always: bool = True
     reached: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
     def is_now(self, request: str) -> bool:
         """Count a request, and tell whether it is the one."""
         self.count -= request.startswith(self.request)
-        return self.count == 0 and request.startswith(self.request)
+        is_first = self.count == 0 and request.startswith(self.request)
+        return is_first or (self.count <= 0 and self.code is not None and self.always)
 
     def hold(self) -> None:
         self.reached.set()
@@ -57,14 +66,20 @@ class Between(BaseHTTPRequestHandler):
         is_last = self.moment.is_now(f"{self.command} {path} ")
         if not is_last or self.moment.is_heard:
             answer = self.client.request(self.command, path, content=body, headers={"Content-Type": "application/json"})
-        if is_last:
+        if not is_last:
+            self.answer(answer.status_code, answer.content)
+        elif self.moment.code is not None:
+            self.answer(self.moment.code, b'{"detail": "hush"}')
+        else:
             self.moment.hold()
             self.close_connection = True
-            return
-        self.send_response(answer.status_code)
-        self.send_header("Content-Length", str(len(answer.content)))
+
+    def answer(self, code: int, content: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Retry-After", "0")
         self.end_headers()
-        self.wfile.write(answer.content)
+        self.wfile.write(content)
 
     do_GET = do_PUT = do_DELETE = do_PATCH = do_POST  # noqa: N815 - named as http.server wants it
 
@@ -168,3 +183,26 @@ def test_an_apply_that_is_killed_is_finished_by_the_next(project, expected, mome
         assert read_all() == expected
         assert client.read_deployment_by_name("score/other") == foreign
     assert call("plan", "--check")["steps"] == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        pytest.param(Moment("POST /deployments/ ", 2, code=401), "answers 401: the API key is wrong or expired", id="key-expires"),
+        pytest.param(Moment("POST /deployments/ ", 2, code=500), "answers 500", id="server-breaks"),
+        pytest.param(Moment("POST /deployments/ ", 2, code=429), "answers 429: the server still takes no more requests", id="too-many"),
+        pytest.param(Moment("POST /automations/ ", 1, code=422, always=False), "422: ", id="one-is-refused"),
+    ],
+)
+def test_an_apply_that_is_refused_in_the_middle_removes_nothing(project, expected, moment, told):
+    build_before()
+    change_files()
+    with stand_between(moment) as url, temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 2}):
+        done = CliRunner().invoke(build_app(), ["apply", "--yes"])
+    assert done.exit_code == 1
+    assert told in " ".join(done.stderr.split())
+    assert len(done.stderr.splitlines()) <= 3
+    with get_client(sync_client=True) as client:
+        assert sum(item.name == "web" for item in client.read_deployments()) == 2
+    call("apply", "--yes")
+    assert read_all() == expected
