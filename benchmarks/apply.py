@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # as a script, only its own folder is on the path
+import httpx
 
-from benchmarks.serving import prefect_server, quiet_environ  # noqa: E402 - as above
-
+ROOT = Path(__file__).parents[1]
 JOBS = 6
 
 
-def serve(folder: Path) -> AbstractContextManager[dict[str, str]]:
-    return prefect_server({**quiet_environ(folder), "PYTHONPATH": str(ROOT)})
+def find_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[dict[str, str]]:
+    port = find_port()
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ANOMFLOW_"))}
+    environ = own | {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as client:
+                client.get(f"http://127.0.0.1:{port}/api/health").raise_for_status()
+            yield environ
+        finally:
+            server.terminate()
 
 
 def write_project(folder: Path, batches: int) -> None:

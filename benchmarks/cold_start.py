@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # as a script, only its own folder is on the path
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from benchmarks.run import BATCH, Figure, World, time_of  # noqa: E402 - as above
-from benchmarks.serving import prefect_server, quiet_environ  # noqa: E402 - as above
+from run import BATCH, Figure, World, prefect_server, quiet_environ, time_of  # noqa: E402 - as a script, its folder only is on the path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,13 +14,18 @@ import argparse
 import cProfile
 import json
 import logging
+import os
 import pstats
 import resource
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,10 +34,8 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # as a script, only its own folder is on the path
 
-from benchmarks.serving import prefect_server, quiet_environ  # noqa: E402 - as above
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flows.jobrun import Run
 
@@ -302,6 +305,40 @@ class World:
         done = subprocess.run(command, cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, text=True, check=True)
         figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return figures
+
+
+def quiet_environ(folder: Path) -> dict[str, str]:
+    # Without bytecode every step would compile all that it imports, which an installation does once.
+    unwanted = ("PREFECT_", "ANOMFLOW_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return {**kept, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "INFO"}
+
+
+@contextmanager
+def prefect_server(environ: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Start a Prefect server on a free port; yield the environment that uses it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            url = f"http://127.0.0.1:{port}/api"
+            wait_for(f"{url}/health", 180)
+            yield {**environ, "PREFECT_API_URL": url}
+        finally:
+            server.terminate()
+
+
+def wait_for(url: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise SystemExit(f"the Prefect server did not answer at {url} within {seconds:g} s")
 
 
 def run_all(folder: Path, metrics: int) -> list[Figure]:
