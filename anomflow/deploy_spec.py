@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from anomflow.setting_types import Names, PositiveDuration
+from anomflow.setting_types import Names, PositiveDuration, format_duration
 
 DeployJob = Literal["ingest", "train", "score", "change", "alert", "plot", "pipeline", "backtest"]
 DEPLOY_JOBS: Final[tuple[DeployJob, ...]] = get_args(DeployJob)
@@ -16,6 +16,14 @@ PoolType = Literal["process", "cloud-run-v2:push", "ecs:push", "cloud-run-v2", "
 
 # Seconds after which a run fails; deployments set it in a run's environment, and the flows read it when they are loaded.
 TIMEOUT_VARIABLE: Final = "ANOMFLOW_RUN_TIMEOUT"
+# Seconds between two signs of life of a run, a setting of Prefect; without it 180, and never fewer than 30.
+HEARTBEAT_VARIABLE: Final = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+_HEARTBEAT: Final = timedelta(seconds=180)
+# One that comes late, or is lost, takes no run for dead.
+_HEARTBEATS_MISSED: Final = 3
+_LEAST_HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30) * _HEARTBEATS_MISSED
+# A Prefect server refuses to wait less for what does not come.
+_LEAST_WAIT: Final = timedelta(seconds=10)
 
 _MEMORY: Final = re.compile(r"(\d+)\s*(Mi|Gi)")
 # What Prefect takes for the name of a deployment, a pool or a queue, and what needs no quotes anywhere.
@@ -36,8 +44,33 @@ def _check_memory(text: str) -> str:
     return text.strip().replace(" ", "")
 
 
+def _check_wait(value: timedelta) -> timedelta:
+    return _check_least(value, _LEAST_WAIT, "a Prefect server waits no less")
+
+
+def _check_heartbeat_timeout(value: timedelta) -> timedelta:
+    return _check_least(value, _LEAST_HEARTBEAT_TIMEOUT, "runs of Prefect give a sign of life each 30 seconds at most, and one may be lost")
+
+
+def _check_least(value: timedelta, least: timedelta, reason: str) -> timedelta:
+    if value < least:
+        raise ValueError(f"{format_duration(value)} is too short: {reason}; write {format_duration(least)} or more")
+    return value
+
+
+Wait = Annotated[PositiveDuration, AfterValidator(_check_wait)]
+HeartbeatTimeout = Annotated[PositiveDuration, AfterValidator(_check_heartbeat_timeout)]
 Memory = Annotated[str, AfterValidator(_check_memory), WithJsonSchema({"type": "string", "pattern": rf"^\s*{_MEMORY.pattern}\s*$"})]
 Name = Annotated[str, Field(pattern=_NAME_PATTERN, max_length=120)]
+
+
+Text = Annotated[str, Field(min_length=1)]
+Region = Annotated[Text | None, Field(description="Region of Cloud Run.")]
+Network = Annotated[Text | None, Field(description="VPC connector of Cloud Run, or id of the VPC of ECS.")]
+ServiceAccount = Annotated[Text | None, Field(description="Service account that runs have on Cloud Run.")]
+Cluster = Annotated[Text | None, Field(description="Cluster of ECS.")]
+TaskRole = Annotated[Text | None, Field(description="ARN of the role that runs have on ECS.")]
+ExecutionRole = Annotated[Text | None, Field(description="ARN of the role that starts containers on ECS.")]
 
 
 class _Part(BaseModel):
@@ -70,6 +103,12 @@ class RunsOn(_Part):
     cpu: float | None = Field(None, gt=0, le=64, description="Processors of the container.")
     memory: Memory | None = Field(None, description="Memory of the container (`512Mi`, `4Gi`).")
     timeout: PositiveDuration | None = Field(None, description="A run that takes longer than this fails.")
+    region: Region = None
+    network: Network = None
+    service_account: ServiceAccount = None
+    cluster: Cluster = None
+    task_role: TaskRole = None
+    execution_role: ExecutionRole = None
     job_variables: dict[str, Any] = Field({}, description="Further job variables of the pool's type.")
 
 
@@ -102,12 +141,12 @@ class PoolSpec(_Part):
         description="Folder of the project where runs run; none: for `process` the folder that is deployed from, else that of the image.",
     )
     git_clone: GitClone | None = Field(None, description="Repository that each run clones, instead of a folder.")
-    region: str | None = Field(None, min_length=1, description="Region of Cloud Run.")
-    network: str | None = Field(None, min_length=1, description="VPC connector of Cloud Run, or id of the VPC of ECS.")
-    service_account: str | None = Field(None, min_length=1, description="Service account that runs have on Cloud Run.")
-    cluster: str | None = Field(None, min_length=1, description="Cluster of ECS.")
-    task_role: str | None = Field(None, min_length=1, description="ARN of the role that runs have on ECS.")
-    execution_role: str | None = Field(None, min_length=1, description="ARN of the role that starts containers on ECS.")
+    region: Region = None
+    network: Network = None
+    service_account: ServiceAccount = None
+    cluster: Cluster = None
+    task_role: TaskRole = None
+    execution_role: ExecutionRole = None
     job_variables: dict[str, Any] = Field({}, description="Further job variables of the pool's type.")
 
 
@@ -119,13 +158,24 @@ class Watch(_Part):
         description="Blocks by which the server tells of failed, crashed and stuck runs: Prefect's own for notices"
         " (`slack-webhook/ops`, `custom-webhook/ops`), or `slack/NAME` where that has a webhook.",
     )
-    late_after: PositiveDuration | None = Field(timedelta(minutes=15), description="Tell of a run that is late by more; `null`: never.")
-    pending_after: PositiveDuration | None = Field(
-        timedelta(minutes=15), description="Tell of a run whose infrastructure takes longer to start; `null`: never."
+    late_after: Wait | None = Field(
+        timedelta(minutes=15), description="Tell of a run that is late by more (at least `10s`); `null`: never."
     )
-    heartbeat_timeout: PositiveDuration | None = Field(
-        timedelta(minutes=9), description="A run that shows no sign of life for longer has crashed; `null`: nobody looks."
+    pending_after: Wait | None = Field(
+        timedelta(minutes=15), description="Tell of a run whose infrastructure takes longer to start (at least `10s`); `null`: never."
     )
+    heartbeat_timeout: HeartbeatTimeout | None = Field(
+        timedelta(minutes=9),
+        description="A run that shows no sign of life for longer (at least `90s`) has crashed; `null`: nobody looks."
+        " Where it is shorter than `9min`, runs are told to show them more often.",
+    )
+
+    @property
+    def heartbeat_seconds(self) -> int | None:
+        """Return how often runs have to show a sign of life; None: as often as they do by themselves."""
+        if self.heartbeat_timeout is None or self.heartbeat_timeout >= _HEARTBEAT * _HEARTBEATS_MISSED:
+            return None
+        return int(self.heartbeat_timeout / _HEARTBEATS_MISSED / timedelta(seconds=1))
 
 
 class DeployFile(_Part):

@@ -9,7 +9,7 @@ from anomflow.deployments.job_templates import find_variable_errors
 from anomflow.deployments.placement import Place, Placement, resolve
 from anomflow.deployments.plan_checks import describe_unknown_pool
 from anomflow.deployments.sizes import find_size_error
-from anomflow.deployments.variables import build_job_variables, find_worker, is_container
+from anomflow.deployments.variables import POOL_FIELDS, build_job_variables, find_worker, is_container
 from anomflow.errors import Problem
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ _LOCAL_DATABASES: Final = ("duckdb", "sqlite")
 _LOCAL_STORES: Final = ("local", "local-file-system")
 _LOCAL_CHANNELS: Final = ("file",)
 _MUTE_CHANNELS: Final = ("console", "file")
-_PLATFORM_VARIABLES: Final = {"vpc_connector_name": "network", "vpc_id": "network", "service_account_name": "service_account"}
+_SIZES: Final = ("image", "cpu", "memory")
+_PLATFORM_VARIABLES: Final = {name: field for fields in POOL_FIELDS.values() for field, name in fields.items()}
 
 
 def check_place(place: Place) -> Iterator[Problem]:
@@ -30,16 +31,17 @@ def check_place(place: Place) -> Iterator[Problem]:
         if place.batch is not None:
             yield place.problem("work_pool", describe_unknown_pool(placement.pool_name, place.plan))
         return
+    yield from _check_effect(place, placement, placement.pool)
     if is_container(placement.pool):
         yield from _check_container(place, placement, placement.pool)
-    else:
-        yield from _check_process(place, placement, placement.pool)
     yield from _check_variables(place, placement, placement.pool)
 
 
-def _check_process(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
-    for field in sorted(placement.given):
-        message = f"{field} has no effect on {placement.pool_name}, whose type is {pool.type}: its runs are processes of the worker"
+def _check_effect(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
+    sizes = _SIZES if is_container(pool) else ()
+    reason = "" if is_container(pool) else ": its runs are processes of the worker"
+    for field in sorted(placement.given - {*POOL_FIELDS[find_worker(pool)], *sizes}):
+        message = f"{field} has no effect on {placement.pool_name}, whose type is {pool.type}{reason}"
         yield place.problem(field, message, warning=True)
 
 

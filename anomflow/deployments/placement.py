@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from anomflow.batches.layers import KeyPath, Layer, merge_values
 from anomflow.deploy_spec import BatchDeploy, DeployJob, PoolSpec, RunsOn
 from anomflow.deployments.plan import DeployPlan
+from anomflow.deployments.variables import PLATFORM_FIELDS
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
@@ -31,11 +32,15 @@ DEFAULTS: Final[Mapping[DeployJob, RunsOn]] = {
 }
 
 
+_PLACED: Final = ("image", "cpu", "memory", *PLATFORM_FIELDS)
+
+
 @dataclass(frozen=True, eq=False)
 class Placement:
     """Where a job runs and with how much; ``pool`` is None where ``deploy.yaml`` has none of that name.
 
-    ``given`` tells which sizes somebody wrote down.
+    ``platform`` has the fields of the platform (region, roles) that are set, ``given`` tells which fields a job or a batch has of its
+    own, ``heartbeat`` each how many seconds a run shows a sign of life (None: as usual).
     """
 
     pool_name: str
@@ -46,7 +51,9 @@ class Placement:
     memory: str
     timeout: timedelta
     job_variables: Mapping[str, Any]
+    platform: Mapping[str, str]
     given: frozenset[str]
+    heartbeat: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,9 @@ def _resolve(plan: DeployPlan, job: DeployJob, deploy: BatchDeploy) -> Placement
         memory=_last(parts, "memory"),
         timeout=_last(parts, "timeout"),
         job_variables=variables,
-        given=frozenset(name for part in parts[1:] for name in ("image", "cpu", "memory") if getattr(part, name) is not None),
+        platform={field: value for field in PLATFORM_FIELDS if (value := _last(parts, field) or getattr(pool, field, None)) is not None},
+        given=frozenset(name for part in parts[1:] for name in _PLACED if getattr(part, name) is not None),
+        heartbeat=spec.watch.heartbeat_seconds,
     )
 
 

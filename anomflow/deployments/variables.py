@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.batches.layers import merge_values
-from anomflow.deploy_spec import TIMEOUT_VARIABLE, PoolSpec, parse_memory
+from anomflow.deploy_spec import HEARTBEAT_VARIABLE, TIMEOUT_VARIABLE, PoolSpec, parse_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS: Final = 120
 _STEPS: Final = "prefect.deployments.steps"
 
-# How the fields of a pool are called among the job variables of its type; what is not there means nothing to it.
+# How the fields of a platform are called among the job variables of its type; what is not there means nothing to it.
 POOL_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "process": {},
     "cloud-run-v2": {"region": "region", "network": "vpc_connector_name", "service_account": "service_account_name"},
@@ -43,11 +43,16 @@ def build_job_variables(placement: Placement) -> Mapping[str, Any]:
     if pool is None:
         return dict(placement.job_variables)
     worker = find_worker(pool)
-    variables: dict[str, Any] = {name: value for field, name in POOL_FIELDS[worker].items() if (value := getattr(pool, field)) is not None}
+    names = POOL_FIELDS[worker]
+    variables: dict[str, Any] = {names[field]: value for field, value in placement.platform.items() if field in names}
     variables |= _SIZES[worker](placement)
-    seconds = placement.timeout.total_seconds()
-    variables["env"] = {TIMEOUT_VARIABLE: f"{seconds:.15g}"}
+    variables["env"] = _build_environment(placement)
     return merge_values(variables, placement.job_variables)
+
+
+def _build_environment(placement: Placement) -> dict[str, str]:
+    heartbeat = {} if placement.heartbeat is None else {HEARTBEAT_VARIABLE: str(placement.heartbeat)}
+    return {TIMEOUT_VARIABLE: f"{placement.timeout.total_seconds():.15g}", **heartbeat}
 
 
 def _size_cloud_run(placement: Placement) -> dict[str, Any]:

@@ -37,7 +37,7 @@ _FOLDER_STEP: Final = "prefect.deployments.steps.set_working_directory"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What deployments are filled with: the environment of whoever deploys, the folder, the parameter schema of each job's flow."""
+    """What deployments are filled with: the environment of whoever deploys, the folder, the parameter schema of each job's flow as JSON."""
 
     environ: Mapping[str, str] = field(repr=False)
     folder: str
@@ -71,9 +71,9 @@ def build_wanted(deployment: Deployment, around: Surroundings) -> Wanted:
         "job_variables": fill(deployment.work_pool.job_variables, around.environ),
         "concurrency": {"limit": deployment.limit, "collision_strategy": "CANCEL_NEW"} if deployment.limit else None,
         "pull_steps": fill(pull, around.environ),
-        "parameter_schema": around.schemas[deployment.job],
     }
-    return Wanted(deployment.key, json.loads(json.dumps(values, default=str)))
+    # Schemas are JSON already, large, and one for all deployments of a job.
+    return Wanted(deployment.key, json.loads(json.dumps(values, default=str)) | {"parameter_schema": around.schemas[deployment.job]})
 
 
 def _describe_schedule(schedule: Schedule) -> dict[str, Any]:

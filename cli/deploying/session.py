@@ -53,7 +53,7 @@ def build_wish(plan: DeployPlan, deployments: Sequence[Deployment], only: str | 
 def _read_schema(job: str) -> Mapping[str, Any]:
     from prefect.utilities.callables import parameter_schema  # noqa: PLC0415 - takes a second
 
-    found: Mapping[str, Any] = parameter_schema(getattr(importlib.import_module(f"flows.{job}"), job)).model_dump()
+    found: Mapping[str, Any] = parameter_schema(getattr(importlib.import_module(f"flows.{job}"), job)).model_dump(mode="json")
     return found
 
 

@@ -113,6 +113,30 @@ def test_sizes_and_platform_in_the_words_of_ecs(build_project):
     }
 
 
+def test_a_job_and_a_batch_may_have_their_own_region_network_and_account(build_project):
+    deploy = f"work_pool: run\n{RUN}jobs:\n  train: {{service_account: train@p.iam}}\n"
+    batch = f"{CLOUD}deploy: {{region: us-east1, network: inside, jobs: {{score: {{region: us-west1, service_account: score@p.iam}}}}}}\n"
+    found = build_project({"shop": batch, "plain": CLOUD}, deploy)
+    names = ("region", "vpc_connector_name", "service_account_name")
+    placed = {key: tuple(item.work_pool.job_variables.get(name) for name in names) for key, item in found.items()}
+    assert placed["score/shop"] == ("us-west1", "inside", "score@p.iam")
+    assert placed["train/shop"] == ("us-east1", "inside", "train@p.iam")
+    assert placed["ingest/plain"] == ("europe-west1", None, "a@p.iam")
+
+
+def test_a_role_of_a_job_wins_over_that_of_its_pool(build_project):
+    found = build_project({"shop": CLOUD}, f"work_pool: aws\n{ECS}jobs:\n  train: {{task_role: 'arn:t', execution_role: 'arn:e'}}\n")
+    roles = {key: found[key].work_pool.job_variables["task_role_arn"] for key in ("train/shop", "score/shop")}
+    assert roles == {"train/shop": "arn:t", "score/shop": "arn:a"}
+    assert found["train/shop"].work_pool.job_variables["execution_role_arn"] == "arn:e"
+
+
+@pytest.mark.parametrize(("timeout", "heartbeat"), [("9min", None), ("2min", "40"), ("90s", "30"), ("null", None)])
+def test_runs_show_signs_of_life_three_times_in_the_time_that_the_watch_waits(build_project, timeout, heartbeat):
+    found = build_project({"shop": ""}, f"watch: {{heartbeat_timeout: {timeout}}}\n")
+    assert found["score/shop"].work_pool.job_variables["env"].get("PREFECT_FLOWS_HEARTBEAT_FREQUENCY") == heartbeat
+
+
 def test_the_nearest_word_about_a_job_holds(build_project):
     deploy = """
 tags: team-a

@@ -12,10 +12,12 @@ from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
+from prefect_project import project
 
 from anomflow.spec import JOBS
 from tests.world import START, Clock, World
 
+__all__ = ["project"]
 ROOT = Path(__file__).parents[2]
 
 

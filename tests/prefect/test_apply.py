@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,44 +12,13 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect_project import DEPLOY, SHOP, call, write_batch
 from typer.testing import CliRunner
 
 from blocks.notifiers.slack import SlackNotifier
 from cli.main import build_app
 
 pytestmark = pytest.mark.prefect
-DEPLOY = "project: trial\nmanual_jobs: []\nlayout: pipeline\nwork_pool: trial\npools: {trial: {type: process}}\n"
-SHOP = "metric_batch: shop\ningest_sql: select 1\nplot_trigger: after pipeline\n"
-
-
-@pytest.fixture
-def project(tmp_path: Path, api: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project with two batches, whose traces are removed from the server."""
-    monkeypatch.chdir(tmp_path)
-    write_batch("shop", SHOP)
-    write_batch("web", SHOP.replace("shop", "web"))
-    Path("deploy.yaml").write_text(DEPLOY)
-    yield tmp_path
-    with get_client(sync_client=True) as client:
-        for item in client.read_deployments():
-            client.delete_deployment(item.id)
-        for pool in client.read_work_pools():
-            client.delete_work_pool(pool.name)
-        for automation in client.request("POST", "/automations/filter", json={}).json():  # type: ignore[arg-type]
-            client.request("DELETE", f"/automations/{automation['id']}")  # type: ignore[arg-type]
-
-
-def write_batch(name: str, text: str) -> None:
-    path = Path("metrics") / name / f"{name}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def call(*arguments: str, code: int = 0) -> Any:
-    """Run a command, and return what it prints as JSON."""
-    done = CliRunner().invoke(build_app(), [*arguments, "--json"])
-    assert done.exit_code == code, done.output
-    return json.loads(done.stdout)
 
 
 def name_steps(steps: list[dict[str, Any]]) -> list[str]:

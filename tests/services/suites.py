@@ -21,7 +21,9 @@ class Suite:
 
 STORES: Final = ("conformance/test_stores.py", "services/test_bucket_stores.py", "services/test_bucket_jobs.py")
 SUITES: Final[Mapping[str, Suite]] = {
-    "server": Suite([f"prefect/test_{part}.py" for part in ("apply", "blocks_command", "deploy", "worker")]),
+    "server": Suite([f"prefect/test_{part}.py" for part in ("apply", "apply_killed", "blocks_command", "deploy", "worker")]),
+    "automations": Suite(["services/test_automations.py"]),
+    "changes": Suite(["services/test_changed_batches.py"]),
     "prefect": Suite(["services/test_deployed_prefect.py"], programs=(("chromium", "chromium"),)),
     "ecs": Suite(["services/test_deployed_ecs.py"], ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
     # httplib2, by which Google's client speaks, passes a proxy by where PySocks is not.

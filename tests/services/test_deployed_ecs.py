@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 import boto3
 import httpx
 import pytest
+from prefect_aws.settings import EcsObserverSqsSettings
 from prefect_aws.workers.ecs_worker import ECSWorker
 from prefect_server import serve_prefect, start
 
-from tests.services.deployed import PYTEST_MARKS, Container, Project, build_cloud_project, build_image_environment, serve_mail, wait_for
+from tests.services.deployed import (
+    PYTEST_MARKS,
+    ROOT,
+    Container,
+    Project,
+    build_cloud_project,
+    build_image_environment,
+    serve_mail,
+    wait_for,
+)
 from tests.services.service import Server, find_free_port, run_server
 from tests.world import Mailbox
 
@@ -20,6 +33,7 @@ pytestmark = PYTEST_MARKS
 IMAGE = "registry.example.com/metrics/anomflow:1"
 ROLE = "arn:aws:iam::123456789012:role/anomflow"
 CLUSTER = "metrics"
+ECS_PAGE = (ROOT / "docs" / "deploy" / "ecs.md").read_text(encoding="utf-8")
 DEPLOY = """\
 project: shop
 layout: pipeline
@@ -40,7 +54,7 @@ pools:
     job_variables: {{env: {{ANOMFLOW_IGNORE_EXAMPLES: "true"}}}}
 jobs:
   pipeline: {{cpu: 2, memory: 4Gi, timeout: 1h}}
-  plot: {{work_pool: push, cpu: 0.5, memory: 2Gi, timeout: 90s}}
+  plot: {{work_pool: push, cpu: 0.5, memory: 2Gi, timeout: 90s, task_role: {role}-plot}}
 """
 
 
@@ -115,6 +129,18 @@ def test_what_the_worker_submits_runs_the_whole_chain(project, tmp_path):
     assert len(mailbox.mails) == 1
 
 
+def test_the_worker_looks_at_the_queue_that_the_page_names_and_its_command_makes(monkeypatch):
+    """The emulated AWS keeps no tags of tasks, by which a worker knows its own, so nothing is sent through the queue here."""
+    template = json.loads(files("prefect_aws.templates.ecs").joinpath("events-only.json").read_text())
+    queues = [item["Properties"]["QueueName"] for item in template["Resources"].values() if item["Type"] == "AWS::SQS::Queue"]
+    assert {"Fn::Join": ["", [{"Ref": "WorkPoolName"}, "-ecs-events"]]} in queues
+    told = dict(re.findall(r"export (PREFECT_INTEGRATIONS_\w+)=(\S+)", ECS_PAGE))
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    settings = EcsObserverSqsSettings()
+    assert (settings.queue_name, settings.queue_region) == ("fargate-ecs-events", "eu-west-1")
+
+
 def test_a_push_pool_gets_deployments_with_their_job_variables(project):
     deployment = project.read_deployments()["plot"]
     with project.client() as client:
@@ -123,6 +149,7 @@ def test_a_push_pool_gets_deployments_with_their_job_variables(project):
     assert deployment.job_variables == {
         "image": IMAGE,
         "cluster": CLUSTER,
+        "task_role_arn": f"{ROLE}-plot",
         "cpu": 512,
         "memory": 2048,
         "env": {"ANOMFLOW_IGNORE_EXAMPLES": "true", "ANOMFLOW_RUN_TIMEOUT": "90"},

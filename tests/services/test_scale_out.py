@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mail_receiver import find_free_port
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
+from prefect.context import serialize_context
 from prefect.flow_runs import wait_for_flow_run
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
-from prefect_server import start, wait_for_health
+from prefect_server import serve_prefect, start
 
 from anomflow.batches import load_batch
 from anomflow.deployments.building import build_deployments
@@ -35,27 +35,13 @@ SETTINGS = f"shards: {SHARDS}\nscale_out: deployments\nshard_timeout: 5min\n"
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A server, and a worker of the pool `local`; nobody works for the pool `idle`."""
     folder = tmp_path_factory.mktemp("office")
-    port = find_free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "ANOMFLOW_"))}
-    environment = {
-        **inherited,
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": url,
-        "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
-    serving = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     working = ["worker", "start", "--pool", "local", "--type", "process", "--name", "worker"]
-    with start(serving, environment, folder / "server.log") as server:
-        wait_for_health(url, server, folder / "server.log")
-        with temporary_settings({PREFECT_API_URL: url}):
-            with get_client(sync_client=True) as client:
-                for pool in ("local", "idle"):
-                    client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-            with start(working, environment, folder / "worker.log"):
-                yield
+    with serve_prefect(folder) as environment, temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+        with get_client(sync_client=True) as client:
+            for pool in ("local", "idle"):
+                client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+        with start(working, environment, folder / "worker.log"):
+            yield
 
 
 def deploy(world: World, twin_pool: str = "local") -> dict[str, Any]:
@@ -145,3 +131,9 @@ def test_processes_and_dask_write_the_same_rows(tmp_path, monkeypatch, expected,
     world = open_world(tmp_path / "other", settings, monkeypatch)
     world.run("train", "score", as_of=at(229))
     assert read_rows(world) == expected
+
+
+def test_tasks_of_prefect_on_dask_would_hand_the_key_of_the_api_to_all_workers():
+    """The reason why `scale_out: dask` is none of these (docs/scale.md): what their runner sends along with each task."""
+    with temporary_settings({PREFECT_API_KEY: "s3cret-Pa55"}):
+        assert b"s3cret-Pa55" in pickle.dumps(serialize_context())

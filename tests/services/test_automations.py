@@ -1,0 +1,168 @@
+"""The automations that `anomflow apply` makes, as they fire on a real server: what is late, stuck, failed or gone is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from http_receiver import HttpReceiver, run_http
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Pending
+from prefect_server import serve_prefect, start
+from slack_receiver import Reply
+
+from tests.services.deployed import PYTEST_MARKS, Project, build_project, wait_for
+
+pytestmark = PYTEST_MARKS
+DEPLOY = """\
+project: shop
+layout: pipeline
+manual_jobs: []
+watch: {failure_methods: [custom-webhook/ops], late_after: 10s, pending_after: 10s, heartbeat_timeout: 90s}
+pools: {mortal: {type: process}, steady: {type: process}, idle: {type: process}}
+work_pool: idle
+"""
+BATCH = """\
+metric_batch: {name}
+pipeline_trigger: manual
+plot_trigger: manual
+alert_methods: [console]
+deploy: {{work_pool: {pool}, job_variables: {{env: {{ANOMFLOW_HOME: {home}}}}}}}
+"""
+BROKEN = "ingest_sql: select * from nowhere\n"
+HELD = """\
+ingest_fn: |
+  import socket
+  import polars as pl
+
+  def ingest():
+      with socket.create_connection(("127.0.0.1", {port})) as gate:
+          gate.recv(1)
+      return pl.DataFrame({{"metric_timestamp": ["2026-01-01"], "metric_name": ["orders"], "metric_value": [1.0]}})
+"""
+
+
+@dataclass(frozen=True)
+class Story:
+    """A project that is watched, its notices, and its runs by what becomes of them."""
+
+    project: Project
+    receiver: HttpReceiver
+    runs: dict[str, FlowRun]
+    gate: socket.socket
+    log: Path
+
+    def find_notice(self, about: str) -> dict[str, str] | None:
+        """Find the notice about a deployment."""
+        return next((notice for notice in self.notices if notice["body"].startswith(f"{about}: ")), None)
+
+    @property
+    def notices(self) -> list[dict[str, str]]:
+        return [posted.content for posted in self.receiver.accepted]
+
+    def read(self, run: str) -> FlowRun:
+        with self.project.client() as client:
+            return client.read_flow_run(self.runs[run].id)
+
+
+def write_batch(project: Project, name: str, pool: str, text: str) -> None:
+    home = project.folder / f"home-{name}"
+    home.mkdir()
+    project.write(f"metrics/{name}/{name}.yaml", BATCH.format(name=name, pool=pool, home=home) + text)
+
+
+def submit(project: Project, deployment: str) -> FlowRun:
+    with project.client() as client:
+        return client.create_flow_run_from_deployment(client.read_deployment_by_name(deployment).id)
+
+
+def has_heartbeat(project: Project, run: FlowRun) -> bool:
+    wanted = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run.id}"]}}
+    with project.client() as client:
+        answer: Any = client.request("POST", "/events/filter", json={"filter": wanted})  # type: ignore[arg-type]
+    return bool(answer.json()["events"])
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    """Kill a worker first, so that it tells nobody, then all that it started."""
+    family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+    for member in family:
+        os.kill(member.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Get every run into its trouble; nobody works for the pool `idle`."""
+    with ExitStack() as stack:
+        environment = stack.enter_context(serve_prefect(tmp_path_factory.mktemp("server")))
+        receiver = stack.enter_context(run_http(Reply()))
+        gates = {pool: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for pool in ("mortal", "steady")}
+        project = build_project(tmp_path_factory.mktemp("project"), environment)
+        for pool, gate in gates.items():
+            write_batch(project, f"on-{pool}", pool, HELD.format(port=gate.getsockname()[1]))
+        write_batch(project, "broken", "steady", BROKEN)
+        write_batch(project, "waiting", "idle", BROKEN)
+        project.write("deploy.yaml", DEPLOY)
+        with temporary_settings({PREFECT_API_URL: project.url}):
+            text = {"subject": "{{subject}}", "body": "{{body}}"}
+            CustomWebhookNotificationBlock(name="ops", url=receiver.url, json_data=text).save("ops")  # type: ignore[arg-type]
+        project.run("cli.main", "apply", "--yes")
+
+        runs = {pool: submit(project, f"pipeline/on-{pool}") for pool in gates}
+        logs = {pool: project.folder / f"{pool}.log" for pool in gates}
+        workers = {
+            pool: stack.enter_context(start(["worker", "start", "--pool", pool], dict(project.environment), logs[pool])) for pool in gates
+        }
+        runs |= {"failed": submit(project, "pipeline/broken"), "late": submit(project, "pipeline/waiting")}
+        runs["pending"] = submit(project, "plot/waiting")
+        with project.client() as client:  # what a push pool does, before a container that never starts
+            client.set_flow_run_state(runs["pending"].id, Pending(), force=True)
+        held = {}
+        for pool, gate in gates.items():
+            gate.settimeout(90)
+            held[pool] = stack.enter_context(gate.accept()[0])
+            wait_for(lambda run=runs[pool]: has_heartbeat(project, run), 30, logs[pool])  # type: ignore[misc]
+        kill(workers["mortal"])
+        yield Story(project, receiver, runs, held["steady"], logs["steady"])
+
+
+@pytest.mark.parametrize(
+    ("about", "subject", "state"),
+    [
+        ("pipeline/waiting", "shop: A run is late", "Late"),
+        ("plot/waiting", "shop: A run does not start", "Pending"),
+        ("pipeline/broken", "shop: A run failed", "Failed"),
+    ],
+)
+def test_what_is_late_stuck_or_failed_is_told(story, about, subject, state):
+    notice = wait_for(lambda: story.find_notice(about), 60, story.log)
+    assert notice["subject"] == subject
+    assert f" is {state}." in notice["body"]
+
+
+def test_a_run_that_died_with_its_worker_becomes_crashed_and_is_told_while_a_living_one_goes_on(story):
+    assert story.read("mortal").state.type == StateType.RUNNING  # nobody was left to say otherwise
+    notice = wait_for(lambda: story.find_notice("pipeline/on-mortal"), 130)
+    assert notice["subject"] == "shop: A run failed"
+    assert "on-mortal is Crashed.\nNo sign of life" in notice["body"]
+    assert story.read("mortal").state.type == StateType.CRASHED
+    # It has been as quiet, but for its signs of life.
+    assert story.read("steady").state.type == StateType.RUNNING
+    story.gate.close()
+    assert story.project.wait(story.runs["steady"]).name == "Completed"
+
+
+def test_each_is_told_once(story):
+    told = [(notice["body"].partition(":")[0], notice["subject"]) for notice in story.notices]
+    assert len(told) == len(set(told)), told
