@@ -25,10 +25,13 @@ from blocks.notifiers.loading import load_notifier
 from blocks.notifiers.slack import SlackNotifier
 from blocks.stores.local import LocalModelStore
 from blocks.warehouses.bigquery import BigQueryWarehouse
+from blocks.warehouses.clickhouse import ClickHouseWarehouse
 from blocks.warehouses.duckdb import DuckDBWarehouse
 from blocks.warehouses.postgres import PostgresWarehouse
+from blocks.warehouses.redshift import RedshiftWarehouse
 from blocks.warehouses.snowflake import SnowflakeWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
+from blocks.warehouses.turso import TursoWarehouse
 from tests.world import at, series
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("api")]
@@ -63,6 +66,9 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         PostgresWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
         BigQueryWarehouse(dataset="d", project="some-project", service_account_info=json.dumps(KEY)),
         SnowflakeWarehouse(account="org-a", user="u", password="s3cret-word", database="d", warehouse="w"),
+        ClickHouseWarehouse(host="127.0.0.1", user="u", password="s3cret-word"),
+        RedshiftWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
+        TursoWarehouse(url="http://127.0.0.1:8080", auth_token="s3cret-word"),
         LocalModelStore(folder=str(tmp_path / "models")),
         FileNotifier(folder=str(tmp_path / "messages")),
         ConsoleNotifier(),
