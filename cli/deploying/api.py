@@ -83,6 +83,9 @@ class Api:
                 if absent_ok and error.response.status_code == httpx.codes.NOT_FOUND:
                     return None
                 raise self._explain(error.response) from error
+            except httpx.ReadTimeout as error:
+                advice = "it is still at work or overloaded; run the same again, which goes on from there"
+                raise ServerError(f"the Prefect server at {self._url} took too long to answer; {advice}") from error
             except httpx.HTTPError as error:
                 raise ServerError(f"the Prefect server at {self._url} does not answer ({type(error).__name__}); start it") from error
         return answer.json() if answer.content else None
