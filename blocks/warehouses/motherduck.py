@@ -1,0 +1,107 @@
+"""MotherDuck, DuckDB behind a service, through DuckDB's own Python interface and its extension ``motherduck``."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from pydantic import ConfigDict, Field, SecretStr, field_validator
+
+from anomflow.errors import WarehouseError, WarehouseUnavailableError
+from blocks.warehouses.block import RelationalWarehouse
+from blocks.warehouses.motherduck_session import MotherDuckSession, Place, explain_refusal
+from blocks.warehouses.secrets import check_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from duckdb import DuckDBPyConnection
+
+    from blocks.warehouses.relational import RelationalSession
+
+# MotherDuck's own names, in the order in which they are looked at.
+_VARIABLES: Final = ("motherduck_token", "MOTHERDUCK_TOKEN")
+
+
+class MotherDuckWarehouse(RelationalWarehouse):
+    """Keep observations, models' versions and the ledger in a database of MotherDuck, or read a batch's rows from it."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a wrong field's error would quote the others, the token too
+
+    _block_type_name = "Anomflow MotherDuck Warehouse"
+    _block_type_slug = "anomflow-motherduck-warehouse"
+    _description = "Keeps the metrics, scores and alerts of Anomflow in a database of MotherDuck."
+    _code_example = """
+    ```python
+    from blocks.warehouses.motherduck import MotherDuckWarehouse
+
+    warehouse = MotherDuckWarehouse.load("BLOCK_NAME")
+    with warehouse.reading() as session:
+        print(session.read("select count(*) from metrics"))
+    ```
+    """
+
+    kind: ClassVar[str] = "motherduck"
+    dialect: ClassVar[str] = "duckdb"
+
+    # Nothing that could end the name in the address, which goes on with parameters.
+    database: str = Field(
+        pattern=r"^[A-Za-z0-9_-]{1,255}$",
+        description="Name of the database, in letters, digits, _ and -, without md: before it; queries may name others of the account.",
+    )
+    token: SecretStr | None = Field(
+        default=None, description="Access token; none: the variable motherduck_token, which MotherDuck's own tools read too."
+    )
+    connect_timeout_seconds: float = Field(default=60.0, gt=0, le=600, description="Seconds to wait for a connection, up to 600.")
+    statement_timeout_seconds: float = Field(default=600.0, gt=0, le=86400, description="Seconds that one statement may take, up to a day.")
+    lock_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="Seconds to wait while another session writes, up to 3600."
+    )
+
+    _check_token = field_validator("token")(check_token)
+
+    @property
+    def location(self) -> str:
+        return f"motherduck:{self.database}"
+
+    @contextmanager
+    def _open(self, *, writable: bool) -> Iterator[RelationalSession]:
+        place = Place(self.location, self._find_token(), self.statement_timeout_seconds, self.lock_timeout_seconds)
+        connection = self._connect(place)
+        try:
+            yield MotherDuckSession(connection, place, writable=writable)
+        finally:
+            connection.close()
+
+    def _find_token(self) -> SecretStr:
+        found = self.token or next((SecretStr(os.environ[name].strip()) for name in _VARIABLES if os.environ.get(name)), None)
+        if found is None:  # the extension would open a browser, and wait for somebody to log in
+            raise WarehouseError(f"{self.location}: there is no token; set token, ANOMFLOW_MOTHERDUCK_TOKEN or motherduck_token")
+        return found
+
+    def _connect(self, place: Place) -> DuckDBPyConnection:
+        import duckdb  # noqa: PLC0415 - the driver loads when it is used
+
+        # An instance that outlives its connections would keep the token, and refuse another one.
+        address = f"md:{self.database}?dbinstance_inactivity_ttl=0s"
+        answers: queue.SimpleQueue[DuckDBPyConnection | duckdb.Error] = queue.SimpleQueue()
+
+        def connect() -> None:
+            try:
+                answers.put(duckdb.connect(address, config={"motherduck_token": place.token.get_secret_value()}))
+            except duckdb.Error as error:
+                answers.put(error)
+
+        threading.Thread(target=connect, daemon=True).start()  # no call ends an attempt to connect
+        try:
+            answer = answers.get(timeout=self.connect_timeout_seconds)
+        except queue.Empty:
+            raise WarehouseUnavailableError(
+                f"{self.location}: no connection after {self.connect_timeout_seconds:g} s; see to the network or raise connect_timeout_seconds"
+            ) from None
+        if isinstance(answer, duckdb.Error):
+            raise explain_refusal(answer, place) from None  # the cause may quote the token
+        return answer
