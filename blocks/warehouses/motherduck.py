@@ -100,7 +100,7 @@ class MotherDuckWarehouse(RelationalWarehouse):
             answer = answers.get(timeout=self.connect_timeout_seconds)
         except queue.Empty:
             raise WarehouseUnavailableError(
-                f"{self.location}: no connection after {self.connect_timeout_seconds:g} s; see to the network or raise connect_timeout_seconds"
+                f"{self.location}: no connection after {self.connect_timeout_seconds:g} s; try again, or raise connect_timeout_seconds"
             ) from None
         if isinstance(answer, duckdb.Error):
             raise explain_refusal(answer, place) from None  # the cause may quote the token

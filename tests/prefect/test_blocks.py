@@ -25,9 +25,12 @@ from blocks.notifiers.slack import SlackNotifier
 from blocks.stores.local import LocalModelStore
 from blocks.warehouses.bigquery import BigQueryWarehouse
 from blocks.warehouses.duckdb import DuckDBWarehouse
+from blocks.warehouses.motherduck import MotherDuckWarehouse
 from blocks.warehouses.postgres import PostgresWarehouse
+from blocks.warehouses.redshift import RedshiftWarehouse
 from blocks.warehouses.snowflake import SnowflakeWarehouse
 from blocks.warehouses.sqlite import SQLiteWarehouse
+from blocks.warehouses.turso import TursoWarehouse
 from tests.world import at, series
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("api")]
@@ -43,6 +46,7 @@ def test_one_command_registers_every_type_of_block():
         slugs = {kind.slug: kind for kind in client.read_block_types()}
     ours = {"anomflow-duckdb-warehouse", "anomflow-postgres-warehouse", "anomflow-sqlite-warehouse", "anomflow-local-model-store"}
     ours |= {"anomflow-webhook", "anomflow-bigquery-warehouse", "anomflow-snowflake-warehouse", "anomflow-turso-warehouse"}
+    ours |= {"anomflow-redshift-warehouse", "anomflow-motherduck-warehouse"}
     ours |= {"console", "discord", "email", "file", "mattermost", "opsgenie", "pagerduty", "slack", "teams"}
     assert ours == {cls.get_block_type_slug() for cls in blocks.find_blocks().values()}
     assert ours <= set(slugs)
@@ -63,6 +67,9 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         PostgresWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
         BigQueryWarehouse(dataset="d", project="some-project", service_account_info=json.dumps(KEY)),
         SnowflakeWarehouse(account="org-a", user="u", password="s3cret-word", database="d", warehouse="w"),
+        TursoWarehouse(url="libsql://shop.turso.io", auth_token="s3cret-word"),
+        RedshiftWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
+        MotherDuckWarehouse(database="d", token="s3cret-word"),
         LocalModelStore(folder=str(tmp_path / "models")),
         FileNotifier(folder=str(tmp_path / "messages")),
         ConsoleNotifier(),
