@@ -102,6 +102,7 @@ def test_the_environment_names_a_database_and_its_token(variable: str, monkeypat
 
 def test_without_a_token_nobody_is_asked_to_log_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ANOMFLOW_MOTHERDUCK_DATABASE", "shop")
+    monkeypatch.setenv("motherduck_token", " ")
     with (
         pytest.raises(
             WarehouseError, match=r"^motherduck:shop: there is no token; set token, ANOMFLOW_MOTHERDUCK_TOKEN or motherduck_token"

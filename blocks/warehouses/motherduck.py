@@ -77,8 +77,9 @@ class MotherDuckWarehouse(RelationalWarehouse):
             connection.close()
 
     def _find_token(self) -> SecretStr:
-        found = self.token or next((SecretStr(os.environ[name].strip()) for name in _VARIABLES if os.environ.get(name)), None)
-        if found is None:  # the extension would open a browser, and wait for somebody to log in
+        given = (os.environ.get(name, "").strip() for name in _VARIABLES)
+        found = self.token or SecretStr(next(filter(None, given), ""))
+        if not found.get_secret_value():  # the extension would open a browser, and wait for somebody to log in
             raise WarehouseError(f"{self.location}: there is no token; set token, ANOMFLOW_MOTHERDUCK_TOKEN or motherduck_token")
         return found
 
@@ -87,12 +88,12 @@ class MotherDuckWarehouse(RelationalWarehouse):
 
         # An instance that outlives its connections would keep the token, and refuse another one.
         address = f"md:{self.database}?dbinstance_inactivity_ttl=0s"
-        answers: queue.SimpleQueue[DuckDBPyConnection | duckdb.Error] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[DuckDBPyConnection | Exception] = queue.SimpleQueue()
 
         def connect() -> None:
             try:
                 answers.put(duckdb.connect(address, config={"motherduck_token": place.token.get_secret_value()}))
-            except duckdb.Error as error:
+            except Exception as error:  # noqa: BLE001 - told by the thread that waits for it
                 answers.put(error)
 
         threading.Thread(target=connect, daemon=True).start()  # no call ends an attempt to connect
@@ -102,6 +103,6 @@ class MotherDuckWarehouse(RelationalWarehouse):
             raise WarehouseUnavailableError(
                 f"{self.location}: no connection after {self.connect_timeout_seconds:g} s; try again, or raise connect_timeout_seconds"
             ) from None
-        if isinstance(answer, duckdb.Error):
+        if isinstance(answer, Exception):
             raise explain_refusal(answer, place) from None  # the cause may quote the token
         return answer
