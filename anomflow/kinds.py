@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-WAREHOUSES: Final = ("duckdb", "sqlite", "postgres", "redshift", "bigquery", "snowflake", "clickhouse", "turso")
+WAREHOUSES: Final = ("duckdb", "sqlite", "postgres", "redshift", "bigquery", "snowflake", "clickhouse", "turso", "motherduck")

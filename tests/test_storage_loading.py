@@ -84,7 +84,13 @@ def test_an_unknown_store_is_an_error_that_lists_the_kinds(tmp_path: Path) -> No
         load_store("s3/prod", tmp_path)
 
 
-@pytest.mark.parametrize("path", [":memory:", "md:prod", "file:x", "sqlite:///x", "a\0b", ""])
+def test_an_address_of_motherduck_is_no_file_and_its_token_not_told() -> None:
+    with pytest.raises(ValueError, match="name the warehouse motherduck instead") as caught:
+        DuckDBWarehouse(path="md:prod?motherduck_token=s3cret")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [":memory:", "file:x", "sqlite:///x", "a\0b", ""])
 def test_a_path_that_is_no_file_is_refused_when_it_is_set(path: str) -> None:
     with pytest.raises(ValueError, match=r"is not the path of a file|at least 1 character"):
         DuckDBWarehouse(path=path)

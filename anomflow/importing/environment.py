@@ -37,6 +37,9 @@ RENAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "SLACK_CHANNEL": ("ANOMFLOW_SLACK_CHANNEL",),
     "DUCKDB_PATH": ("ANOMFLOW_DUCKDB_PATH",),
     "SQLITE_PATH": ("ANOMFLOW_SQLITE_PATH",),
+    "MOTHERDUCK_TOKEN": ("ANOMFLOW_MOTHERDUCK_TOKEN",),
+    "TURSO_DATABASE_URL": ("ANOMFLOW_TURSO_URL",),
+    "TURSO_AUTH_TOKEN": ("ANOMFLOW_TURSO_AUTH_TOKEN",),
     "IGNORE_EXAMPLES": ("ANOMFLOW_IGNORE_EXAMPLES",),
     "GOOGLE_APPLICATION_CREDENTIALS": ("GOOGLE_APPLICATION_CREDENTIALS",),
     "GOOGLE_APPLICATION_CREDENTIALS_JSON": ("GOOGLE_APPLICATION_CREDENTIALS_JSON",),
@@ -70,8 +73,9 @@ _HARMLESS: Final = {
     "ANOMSTACK_TABLE_KEY": re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*"),
     "ANOMSTACK_MODEL_PATH": re.compile(r"(local|gs|s3)://[A-Za-z0-9_./-]*"),
 }
+_MOTHERDUCK: Final = "ANOMFLOW_MOTHERDUCK_DATABASE"
 _UNBUILT: Final = re.compile(
-    r"ANOMSTACK_(LLM|OPENAI|ANTHROPIC|CLICKHOUSE|MOTHERDUCK|TURSO|POSTGRES|REDSHIFT|SNOWFLAKE)|OPENAI_|ANTHROPIC_|LANGSMITH_|LANGCHAIN_"
+    r"ANOMSTACK_(LLM|OPENAI|ANTHROPIC|CLICKHOUSE|POSTGRES|REDSHIFT|SNOWFLAKE)|OPENAI_|ANTHROPIC_|LANGSMITH_|LANGCHAIN_"
 )
 _OBSOLETE: Final = re.compile(
     r"ANOMSTACK_(DAGSTER|ADMIN|MAX_RUNTIME|KILL_|RETENTION|DASHBOARD|CONFIG_|AUTO_CONFIG|HOME$|FAILURE_EMAIL|ENABLE_)|DAGSTER_|POSTHOG_"
@@ -131,12 +135,19 @@ def _translate(name: str, value: str, batches: Mapping[str, str]) -> _Renamed:
         return _translate_override(name, match["batch"], match["key"].lower(), batches)
     ours = RENAMED.get(name.removeprefix("ANOMSTACK_")) if name.startswith("ANOMSTACK_") else None
     if ours:
-        return _Renamed(name, ours, Note(name, None, "done", f"is called {' and '.join(ours)} here"))
+        return _rename(name, value, ours)
     if _UNBUILT.match(name):
         return _Renamed(name, (), Note(name, None, "look", "is for something that this version does not have"))
     if _OBSOLETE.match(name):
         return _Renamed(name, (), Note(name, None, "done", "is for a part of Anomstack that has no counterpart here"))
     return _Renamed(name, (name,), Note(name, None, "done", "keeps its name, for your own functions"))
+
+
+def _rename(name: str, value: str, ours: tuple[str, ...]) -> _Renamed:
+    if name == "ANOMSTACK_DUCKDB_PATH" and value.startswith(("md:", "motherduck:")):
+        words = f"is a database of MotherDuck; set {_MOTHERDUCK} to its name alone, and db to motherduck where it is duckdb"
+        return _Renamed(name, (_MOTHERDUCK,), Note(name, None, "look", words))
+    return _Renamed(name, ours, Note(name, None, "done", f"is called {' and '.join(ours)} here"))
 
 
 def _note_shared(name: str, value: str) -> Note:

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from anomflow.errors import WarehouseError
 from blocks.home import find_home
@@ -19,6 +19,8 @@ _FULL = ("No space left", "File too large", "disk is full", "Disk quota", "disk 
 
 class FileWarehouse(RelationalWarehouse):
     """Be the base of engines whose database is one file."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a path may be an address with a token
 
     file_name: ClassVar[str]
     magic: ClassVar[bytes]
@@ -37,7 +39,9 @@ class FileWarehouse(RelationalWarehouse):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str | None) -> str | None:
-        if path is not None and (path.startswith((":memory:", "file:", "md:", "motherduck:")) or "://" in path or "\0" in path):
+        if path is not None and path.startswith(("md:", "motherduck:")):
+            raise ValueError("is a database of MotherDuck, not the path of a file; name the warehouse motherduck instead")
+        if path is not None and (path.startswith((":memory:", "file:")) or "://" in path or "\0" in path):
             raise ValueError(f"{path!r} is not the path of a file; a database in memory would lose everything at the end of each session")
         return path
 

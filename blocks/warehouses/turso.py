@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from blocks.warehouses.secrets import check_token
 from blocks.warehouses.server import ServerWarehouse
 from blocks.warehouses.turso_errors import Place, StreamLimits
 from blocks.warehouses.turso_session import TursoSession
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Without a user, a query or a fragment: no secret may stand in what is shown.
 _URL: Final = re.compile(r"(libsql|https?)://(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d+)?(/[\w./-]*)?")
-_TOKEN: Final = re.compile(r"[\w.~+/=-]+", re.ASCII)
 
 
 class TursoWarehouse(ServerWarehouse):
@@ -57,12 +57,7 @@ class TursoWarehouse(ServerWarehouse):
             raise ValueError("must be libsql://HOST, https://HOST or http://HOST:PORT, and nothing else; the token is auth_token")
         return url
 
-    @field_validator("auth_token")
-    @classmethod
-    def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
-            raise ValueError("is no token: it has a space, a line end or another character that none has")
-        return token
+    _check_token = field_validator("auth_token")(check_token)
 
     @property
     def location(self) -> str:

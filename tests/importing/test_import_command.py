@@ -152,6 +152,19 @@ def test_variables_get_their_names_here_and_blocks_refer_to_them(write_theirs, b
     assert "ANOMSTACK__SALES__LLMALERT_RECENT_N: has no effect here: alerts by language models are not part of this version" in looks
 
 
+def test_a_database_of_motherduck_or_turso_gets_its_names_here(write_theirs, bring) -> None:
+    write_theirs(GOOD)
+    values = {"DUCKDB_PATH": f"md:shop?motherduck_token={SECRET}", "MOTHERDUCK_TOKEN": SECRET, "TURSO_DATABASE_URL": "libsql://x"}
+    Path("theirs/.env").write_text("".join(f"ANOMSTACK_{name}={value}\n" for name, value in values.items()), encoding="utf-8")
+
+    result = bring("--env", "theirs/.env")
+
+    names = [line.partition("=")[0] for line in Path("metrics/imported.env").read_text().splitlines()]
+    assert {"ANOMFLOW_MOTHERDUCK_DATABASE", "ANOMFLOW_MOTHERDUCK_TOKEN", "ANOMFLOW_TURSO_URL"} <= set(names)
+    assert any("set ANOMFLOW_MOTHERDUCK_DATABASE to its name alone" in line for line in told(result.stdout, "look"))
+    assert SECRET not in result.output
+
+
 def test_a_dry_run_tells_the_same_and_writes_nothing(write_theirs, bring) -> None:
     write_theirs({**GOOD, "bad/bad.yaml": "metric_batch: bad\ntholdalert_thresholds: {a: {upper: 1, lower: 2}}\ningest_sql: select 1\n"})
     dry = bring("--dry-run")

@@ -27,6 +27,7 @@ from blocks.stores.local import LocalModelStore
 from blocks.warehouses.bigquery import BigQueryWarehouse
 from blocks.warehouses.clickhouse import ClickHouseWarehouse
 from blocks.warehouses.duckdb import DuckDBWarehouse
+from blocks.warehouses.motherduck import MotherDuckWarehouse
 from blocks.warehouses.postgres import PostgresWarehouse
 from blocks.warehouses.redshift import RedshiftWarehouse
 from blocks.warehouses.snowflake import SnowflakeWarehouse
@@ -68,6 +69,7 @@ def test_each_block_is_saved_and_loaded_as_it_was(tmp_path):
         SnowflakeWarehouse(account="org-a", user="u", password="s3cret-word", database="d", warehouse="w"),
         ClickHouseWarehouse(host="127.0.0.1", user="u", password="s3cret-word"),
         RedshiftWarehouse(host="127.0.0.1", database="d", user="u", password="s3cret-word"),
+        MotherDuckWarehouse(database="d", token="s3cret-word"),
         TursoWarehouse(url="http://127.0.0.1:8080", auth_token="s3cret-word"),
         LocalModelStore(folder=str(tmp_path / "models")),
         FileNotifier(folder=str(tmp_path / "messages")),
