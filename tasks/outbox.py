@@ -45,7 +45,7 @@ class Outbox:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of one delivery: sent, resolved (the incident of a message), failed, cancelled, given_up, waiting, or lost to another run.
+    """What became of one delivery: sent, resolved (its message's incident), failed, cancelled, given_up, waiting, or lost to another run.
 
     ``error`` says what went wrong, if anything.
     """
