@@ -37,6 +37,22 @@ class Mutant:
 MUTANTS = (
     Mutant(
         2,
+        "an incident is resolved though an alert of it is open again",
+        "tasks/delivery.py",
+        "if mark_waiting(session, table_key, delivery):",
+        "if delivery.attempts < 0:",
+        "tests/laws/test_resolution.py::test_an_alert_that_is_open_again_before_its_end_was_told_keeps_the_incident",
+    ),
+    Mutant(
+        3,
+        "the end of a long incident is given up at the first failure",
+        "anomflow/ledger/resolutions.py",
+        '"next_attempt_at": literal(now), "created": literal(now)',
+        '"next_attempt_at": literal(now)',
+        "tests/laws/test_resolution.py::test_a_pager_that_is_down_hears_of_the_end_later_and_once_however_long_the_incident_was",
+    ),
+    Mutant(
+        2,
         "an outage stands at its deadline, which moves with what is learned",
         "anomflow/decisions/freshness.py",
         'last = row["last_point"].astimezone(UTC)',

@@ -63,7 +63,7 @@ def configure(world, methods):
     world.configure(SETTINGS.format(methods=methods))
 
 
-def correct(world, series, at, hour, name="orders", spikes=()):
+def correct(world, series, at, hour, *, name="orders", spikes=()):
     """Let the source say something else of a metric's one row, at the hour 11, and judge that."""
     world.put(series(name, 12, spikes=spikes)[11:])
     world.run("ingest", as_of=at(hour))
@@ -89,12 +89,12 @@ def states(world):
 
 def test_an_incident_is_resolved_once_under_its_key_when_all_its_alerts_are(alarmed, pager, series, at):
     told = alarmed
-    correct(told, series, at, 11, "sales", spikes=[11])
+    correct(told, series, at, 11, name="sales", spikes=[11])
     alert(told, at(11))
     correct(told, series, at, 12)
     assert alert(told, at(12)).text == "alert: nothing to do"
     assert states(told) == {"pagerduty": "sent", "resolve pagerduty": "waiting"}
-    correct(told, series, at, 13, "sales")
+    correct(told, series, at, 13, name="sales")
     outcomes = [alert(told, at(hour)) for hour in (13, 14)]
     assert [outcome.text for outcome in outcomes] == ["alert: 1 resolved", "alert: nothing to do"]
     assert list_actions(pager) == BOTH
