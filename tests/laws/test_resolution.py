@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from http_channels import CASES
-from http_receiver import run_http
+from http_channels import run_services
 from slack_receiver import Reply
 
 from anomflow.ledger.alerts import resolve_by_hand
@@ -30,11 +29,7 @@ tholdalert_thresholds:
 
 @pytest.fixture
 def services(monkeypatch):
-    with ExitStack() as stack:
-        running = {name: stack.enter_context(run_http(CASES[name].good)) for name in NAMES}
-        for name, receiver in running.items():
-            for field, value in CASES[name].build_settings(receiver.url).items():
-                monkeypatch.setenv(f"ANOMFLOW_{name.upper()}_{field.upper()}", str(value))
+    with run_services(NAMES, monkeypatch.setenv) as running:
         yield running
 
 
