@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from anomflow.ledger.resolutions import find_channel, is_resolution
 from anomflow.wording import render_duration
 
 if TYPE_CHECKING:
@@ -190,7 +191,9 @@ def find_undelivered(outbox: Outbox, now: datetime, waits: timedelta | None) -> 
 
 
 def _deliver(row: Mapping[str, Any]) -> str:
-    return f"the message {str(row['message_id'])[:8]} by {row['channel']}"
+    channel = str(row["channel"])
+    what = "the resolution of message" if is_resolution(channel) else "the message"
+    return f"{what} {str(row['message_id'])[:8]} by {find_channel(channel)}"
 
 
 def _count(names: Sequence[str], noun: str) -> str:

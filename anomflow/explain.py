@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anomflow.judging import BEFORE_START, COLD_START, EXCLUDED, IGNORED, NOT_FINITE
+from anomflow.ledger.resolutions import find_channel, is_resolution
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,5 +98,8 @@ def _explain_alert(alert: Mapping[str, Any], deliveries: pl.DataFrame) -> list[t
     for delivery in deliveries.filter(deliveries["message_id"] == alert["message_id"]).iter_rows(named=True):
         when = f" at {delivery['sent_at']:%Y-%m-%d %H:%M:%S} UTC" if delivery["sent_at"] else ""
         error = f"; {delivery['error']}" if delivery["error"] else ""
-        lines.append((f"delivery by {delivery['channel']}", f"{delivery['state']}{when}, {delivery['attempts']} attempts{error}"))
+        kind = "resolution" if is_resolution(delivery["channel"]) else "delivery"
+        lines.append(
+            (f"{kind} by {find_channel(delivery['channel'])}", f"{delivery['state']}{when}, {delivery['attempts']} attempts{error}")
+        )
     return lines

@@ -151,6 +151,23 @@ class Reachable(Protocol):
         ...
 
 
+@runtime_checkable
+class Resolving(Protocol):
+    """A channel where a message opens an incident, which it can end."""
+
+    @property
+    def resolve(self) -> bool:
+        """Tell whether it is to end incidents when their alerts are resolved."""
+        ...
+
+    def send_resolution(self, message_id: str) -> None:
+        """Return when the channel accepted that the incident of a message is over, or that there is none (any more).
+
+        Raises RetryableDeliveryError or RefusedDeliveryError where it did not accept it.
+        """
+        ...
+
+
 class Clock(Protocol):
     """The time of claims, back-off and ``sent_at``; judgement uses ``as_of`` instead."""
 

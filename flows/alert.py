@@ -35,6 +35,7 @@ def alert_stage(run: Run) -> Outcome:
         "back": judged.recovered,
         "messages": int(grouped is not None),
         "sent": sum(result.state == "sent" for result in states),
+        "resolved": sum(result.state == "resolved" for result in states),
         "to_try_again": sum(result.state == "failed" for result in states),
         "cancelled": sum(result.state == "cancelled" for result in states),
         "given_up": len(given_up),

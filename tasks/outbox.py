@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from anomflow.errors import AnomflowError
 from anomflow.ledger.deliveries import Limits
+from anomflow.protocols import Resolving
 from tasks.history import Library
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ class Outbox:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of one delivery: sent, failed, cancelled, given_up, or lost to another run; what went wrong, if anything."""
+    """What became of one delivery: sent, resolved (its message's incident), failed, cancelled, given_up, waiting, or lost to another run.
+
+    ``error`` says what went wrong, if anything.
+    """
 
     channel: str
     state: str
@@ -57,8 +61,12 @@ class _Unloaded:
 
     error: AnomflowError
     send_seconds: float = 0.0
+    resolve: bool = True
 
     def send(self, message: Message) -> str | None:  # noqa: ARG002 - the signature of a notifier
+        raise self.error
+
+    def send_resolution(self, message_id: str) -> None:  # noqa: ARG002 - the signature of a channel that resolves
         raise self.error
 
 
@@ -68,6 +76,11 @@ def open_channel(outbox: Outbox, channel: str) -> Notifier:
         return outbox.load_notifier(channel)
     except AnomflowError as error:
         return _Unloaded(error)
+
+
+def find_resolving(notifier: Notifier) -> Resolving | None:
+    """Return the notifier as one that ends the incidents that it opens; None where it cannot, or is not to."""
+    return notifier if isinstance(notifier, Resolving) and notifier.resolve else None
 
 
 def find_lease(notifier: Notifier) -> timedelta:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from http_receiver import run_http
 from slack_receiver import Reply
 
 from blocks.notifiers.discord import DiscordNotifier
@@ -15,7 +17,7 @@ from blocks.notifiers.teams import TeamsNotifier
 from blocks.notifiers.webhook import WebhookNotifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from http_receiver import HttpReceiver
 
@@ -60,3 +62,14 @@ CASES = {
         shows_charts=True,
     ),
 }
+
+
+@contextmanager
+def run_services(names: Iterable[str], set_variable: Callable[[str, str], None]) -> Iterator[dict[str, HttpReceiver]]:
+    """Run the servers of channels and set the variables by which these find them."""
+    with ExitStack() as stack:
+        running = {name: stack.enter_context(run_http(CASES[name].good)) for name in names}
+        for name, receiver in running.items():
+            for field, value in CASES[name].build_settings(receiver.url).items():
+                set_variable(f"ANOMFLOW_{name.upper()}_{field.upper()}", str(value))
+        yield running

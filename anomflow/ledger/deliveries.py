@@ -150,32 +150,32 @@ def claim_deliveries(session: Session, table_key: str, claim: Claim) -> list[Del
 def renew_claim(session: Session, table_key: str, delivery: Delivery, until: datetime) -> bool:
     """Hold a delivery until a later time, just before it is sent: those before it may have used up the lease."""
     changes = {"claimed_until": session.literal(until)}
-    return _advance(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.RENEW, changes)
+    return advance_delivery(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.RENEW, changes)
 
 
 def mark_cancelled(session: Session, table_key: str, delivery: Delivery, now: datetime) -> bool:
     """Cancel a delivery that was never attempted and whose alerts are all resolved by ``now``; False where it is to be sent."""
     changes = {"error": session.literal(f"all alerts of the message were resolved before {_format(now)}")}
-    return _advance(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.CANCEL, changes)
+    return advance_delivery(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.CANCEL, changes)
 
 
 def mark_sent(session: Session, table_key: str, delivery: Delivery, now: datetime) -> bool:
     """Record that the channel accepted the message."""
     changes = {"sent_at": session.literal(now), "error": session.literal(None)}
-    return _advance(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.ACCEPT, changes)
+    return advance_delivery(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.ACCEPT, changes)
 
 
 def mark_failed(session: Session, table_key: str, delivery: Delivery, failure: Failure) -> bool:
     """Record that the channel did not accept the message, and when it is tried again."""
     after = failure.now + find_backoff(delivery, failure.error)
     changes = {"next_attempt_at": session.literal(after), "error": session.literal(_describe(failure.error))}
-    return _advance(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.FAIL, changes)
+    return advance_delivery(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.FAIL, changes)
 
 
 def mark_given_up(session: Session, table_key: str, delivery: Delivery, failure: Failure) -> bool:
     """Record that the message will not be delivered on this channel."""
     changes = {"error": session.literal(_describe(failure.error))}
-    return _advance(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.GIVE_UP, changes)
+    return advance_delivery(Rows(session, DELIVERIES, table_key), delivery, DeliveryEvent.GIVE_UP, changes)
 
 
 def is_given_up(delivery: Delivery, failure: Failure, limits: Limits) -> bool:
@@ -220,7 +220,7 @@ def _read_in_states(deliveries: Rows, batch: str, states: Iterable[DeliveryState
     return found.sort("created", "message_id", "channel")
 
 
-def _advance(deliveries: Rows, delivery: Delivery, event: DeliveryEvent, changes: Mapping[str, str]) -> bool:
+def advance_delivery(deliveries: Rows, delivery: Delivery, event: DeliveryEvent, changes: Mapping[str, str]) -> bool:
     """Move one claimed delivery along the table, unless another attempt holds it now."""
     (rule,) = find_delivery_rules(event)
     guards = [
@@ -232,6 +232,8 @@ def _advance(deliveries: Rows, delivery: Delivery, event: DeliveryEvent, changes
     ]
     if rule.guard is Guard.UNTOLD:
         guards += [deliveries.equals("attempts", 1), f"not exists ({_select_unresolved(deliveries, delivery)})"]
+    if rule.guard is Guard.UNENDED:
+        guards.append(f"exists ({_select_unresolved(deliveries, delivery)})")
     state = deliveries.session.literal(rule.after.value)
     return deliveries.update({"state": state, **changes}, *guards) > 0
 

@@ -142,8 +142,9 @@ def mark_reason(reason: str | None, state: AlertState, detail: str = "") -> str:
 
 
 class DeliveryState(StrEnum):
-    """Where the delivery of a message on one channel stands."""
+    """Where the delivery of a message on one channel stands; ``waiting`` is a resolution alone."""
 
+    WAITING = "waiting"
     PENDING = "pending"
     CLAIMED = "claimed"
     SENT = "sent"
@@ -162,6 +163,9 @@ class DeliveryEvent(StrEnum):
     FAIL = "failed, may succeed later"
     GIVE_UP = "refused for good, or tried often or long enough"
     REVIVE = "an alert of the message is anomalous again"
+    RELEASE = "all alerts of the message that it ends are resolved"
+    WAIT = "found open again before sending"
+    DROP = "the channel resolves nothing any more"
 
 
 class Guard(Enum):
@@ -172,6 +176,8 @@ class Guard(Enum):
     EXPIRED = "claimed_until < now"
     MINE = "claimed by this run, in this attempt"
     UNTOLD = "the same, for the first time, and all alerts of the message are resolved"
+    ENDED = "all alerts of the message are resolved"
+    UNENDED = "claimed by this run, in this attempt, and an alert of the message is not resolved"
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,9 @@ DELIVERY_RULES: Final = (
     DeliveryRule(DeliveryEvent.FAIL, _CLAIMED, Guard.MINE, DeliveryState.FAILED),
     DeliveryRule(DeliveryEvent.GIVE_UP, _CLAIMED, Guard.MINE, DeliveryState.GIVEN_UP),
     DeliveryRule(DeliveryEvent.REVIVE, frozenset({DeliveryState.CANCELLED}), Guard.NONE, DeliveryState.PENDING),
+    DeliveryRule(DeliveryEvent.RELEASE, frozenset({DeliveryState.WAITING}), Guard.ENDED, DeliveryState.PENDING),
+    DeliveryRule(DeliveryEvent.WAIT, _CLAIMED, Guard.UNENDED, DeliveryState.WAITING),
+    DeliveryRule(DeliveryEvent.DROP, _CLAIMED, Guard.MINE, DeliveryState.CANCELLED),
 )
 
 

@@ -58,7 +58,7 @@ class EmailNotifier(EnvironmentBlock):
     )
     verify: bool = Field(default=True, description="Check the server's certificate.")
     ca_file: str | None = Field(
-        default=None, description="File (PEM) of authorities to check the certificate against; none: those of the system."
+        default=None, description="File (PEM) of authorities to check the certificate against; none: SSL_CERT_FILE, else the system's."
     )
 
     @property

@@ -16,6 +16,7 @@ import httpcore
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError
 from anomflow.wording import clean_text
 from blocks.notifiers.http_deadline import Deadline, TimedBackend
+from blocks.notifiers.tls import advise_on_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,7 @@ class HttpLink:
         try:
             return self._exchange(request)
         except _NOT_SENT as error:
-            raise self.build_retryable(f"{host} cannot be reached: {self._describe(error)}") from None
+            raise self.build_retryable(f"{host} cannot be reached: {self._describe(error)}{advise_on_certificate(error)}") from None
         except (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError, OSError, ValueError) as error:
             raise RefusedDeliveryError(
                 self.redact(f"{self._channel}: {host} cannot be called: {self._describe(error)}. Check the address and ca_file.")

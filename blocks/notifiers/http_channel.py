@@ -23,7 +23,8 @@ class HttpChannel(EnvironmentBlock):
         default=30.0, gt=0, le=300, description="Time limit of one delivery, from connecting to the answer, in seconds."
     )
     ca_file: str | None = Field(
-        default=None, description="File (PEM) of authorities to check the certificate against; none: those of the Python package certifi."
+        default=None,
+        description="File (PEM) of authorities to check the certificate against; none: SSL_CERT_FILE, else the system's, and certifi's.",
     )
 
     @property

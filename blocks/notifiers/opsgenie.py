@@ -1,19 +1,23 @@
-"""A channel that creates alerts of Opsgenie (Alert API v2)."""
+"""A channel that creates and closes alerts of Opsgenie (Alert API v2)."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
 from anomflow.wording import cut_text
 from blocks.notifiers.details import build_details
-from blocks.notifiers.http import Request, check_status, parse_object
-from blocks.notifiers.http_channel import JSON, HttpChannel
+from blocks.notifiers.http import Request
+from blocks.notifiers.http_channel import JSON
+from blocks.notifiers.pager import PagerChannel, Service
 from blocks.notifiers.secret_fields import Address, SecretKey, reveal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from anomflow.messages import Message
 
 MESSAGE_LIMIT: Final = 130  # characters, of Opsgenie, as the others
@@ -21,11 +25,18 @@ DESCRIPTION_LIMIT: Final = 15_000
 DETAILS_LIMIT: Final = 8000
 TAGS: Final = 20
 TAG_LIMIT: Final = 50
-_ADVICE: Final = "Check the key: it is the API key of an integration of the type API that may create alerts."
+_SERVICE: Final = Service(
+    "Opsgenie",
+    "Check the key: it is the API key of an integration of the type API that may create and update alerts.",
+    lambda answer: "requestId" in answer,
+)
 
 
-class OpsgenieNotifier(HttpChannel):
-    """Create one alert a message, under the message's id as alias: a repeat is counted by the alert that is open."""
+class OpsgenieNotifier(PagerChannel):
+    """Create one alert a message, under the message's id as alias: a repeat is counted by the alert that is open.
+
+    When all alerts of the message are resolved, the alert is closed under the same alias, unless ``resolve`` is off.
+    """
 
     kind: ClassVar[str] = "opsgenie"
     _block_type_name: ClassVar[str] = "Anomflow Opsgenie"
@@ -42,13 +53,17 @@ class OpsgenieNotifier(HttpChannel):
 
     def send(self, message: Message) -> None:
         """Create an alert; raise RetryableDeliveryError or RefusedDeliveryError where it was not accepted."""
+        self._post("/v2/alerts", self._build_alert(message))
+
+    def send_resolution(self, message_id: str) -> None:
+        """Close the alert of a message; one that is closed already stays so. Raises as ``send`` does."""
+        note = "All alerts of the message are resolved."
+        self._post(f"/v2/alerts/{quote(message_id, safe='')}/close?identifierType=alias", {"source": "Anomflow", "note": note})
+
+    def _post(self, path: str, content: Mapping[str, Any]) -> None:
         key = reveal(self.api_key)
-        link = self._open_link(key)
         headers = {"Content-Type": JSON, "Authorization": f"GenieKey {key}"}
-        answer = link.post(Request(f"{self.base_url.rstrip('/')}/v2/alerts", json.dumps(self._build_alert(message)).encode(), headers))
-        check_status(link, answer, _ADVICE)
-        if "requestId" not in (parse_object(answer) or {}):
-            raise link.build_retryable(f"the answer is none of Opsgenie's: {answer.text}. Check base_url, and what stands between")
+        _SERVICE.post(self._open_link(key), Request(f"{self.base_url.rstrip('/')}{path}", json.dumps(content).encode(), headers))
 
     def _build_alert(self, message: Message) -> dict[str, Any]:
         leads = [entry.lead for entry in message.letter.entries]

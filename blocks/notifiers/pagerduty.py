@@ -1,4 +1,4 @@
-"""A channel that triggers incidents of PagerDuty (Events API v2)."""
+"""A channel that triggers and resolves incidents of PagerDuty (Events API v2)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from pydantic import Field
 from anomflow.alert_words import NAME_LIMIT
 from anomflow.wording import clean_text, cut_text
 from blocks.notifiers.details import build_details
-from blocks.notifiers.http import Request, check_status, parse_object
-from blocks.notifiers.http_channel import JSON, HttpChannel
+from blocks.notifiers.http import Request
+from blocks.notifiers.http_channel import JSON
+from blocks.notifiers.pager import PagerChannel, Service
 from blocks.notifiers.secret_fields import Address, SecretKey, reveal
 
 if TYPE_CHECKING:
     from anomflow.messages import Message
 
 SUMMARY_LIMIT: Final = 1024  # characters, of PagerDuty
-_ADVICE: Final = "Check the routing key: it is the integration key of an integration of the type Events API v2."
+_SERVICE: Final = Service(
+    "PagerDuty",
+    "Check the routing key: it is the integration key of an integration of the type Events API v2.",
+    lambda answer: answer.get("status") == "success",
+)
 
 
-class PagerDutyNotifier(HttpChannel):
-    """Trigger one incident a message, under the message's id as ``dedup_key``: a repeat joins the incident that is open."""
+class PagerDutyNotifier(PagerChannel):
+    """Trigger one incident a message, under the message's id as ``dedup_key``: a repeat joins the incident that is open.
+
+    When all alerts of the message are resolved, the incident is resolved under the same key, unless ``resolve`` is off.
+    """
 
     kind: ClassVar[str] = "pagerduty"
     _block_type_name: ClassVar[str] = "Anomflow PagerDuty"
@@ -39,14 +47,17 @@ class PagerDutyNotifier(HttpChannel):
 
     def send(self, message: Message) -> None:
         """Trigger an incident; raise RetryableDeliveryError or RefusedDeliveryError where the event was not accepted."""
+        self._enqueue("trigger", message.message_id, client="Anomflow", payload=self._build_payload(message))
+
+    def send_resolution(self, message_id: str) -> None:
+        """Resolve the incident of a message; one that is resolved already stays so. Raises as ``send`` does."""
+        self._enqueue("resolve", message_id)
+
+    def _enqueue(self, action: Literal["trigger", "resolve"], dedup_key: str, **more: object) -> None:
         key = reveal(self.routing_key)
-        link = self._open_link(key)
-        event = {"routing_key": key, "event_action": "trigger", "dedup_key": message.message_id, "client": "Anomflow"}
-        content = json.dumps({**event, "payload": self._build_payload(message)}).encode()
-        answer = link.post(Request(f"{self.base_url.rstrip('/')}/v2/enqueue", content, {"Content-Type": JSON}))
-        check_status(link, answer, _ADVICE)
-        if (parse_object(answer) or {}).get("status") != "success":
-            raise link.build_retryable(f"the answer is none of PagerDuty's: {answer.text}. Check base_url, and what stands between")
+        event = {"routing_key": key, "event_action": action, "dedup_key": dedup_key, **more}
+        url = f"{self.base_url.rstrip('/')}/v2/enqueue"
+        _SERVICE.post(self._open_link(key), Request(url, json.dumps(event).encode(), {"Content-Type": JSON}))
 
     def _build_payload(self, message: Message) -> dict[str, Any]:
         leads = [entry.lead for entry in message.letter.entries]

@@ -47,7 +47,8 @@ class SlackNotifier(EnvironmentBlock):
         default=30.0, gt=0, le=300, description="Time limit of posting a message, and again of uploading its charts, in seconds."
     )
     ca_file: str | None = Field(
-        default=None, description="File (PEM) of authorities to check the certificate against; none: those of the Python package certifi."
+        default=None,
+        description="File (PEM) of authorities to check the certificate against; none: SSL_CERT_FILE, else the system's, and certifi's.",
     )
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anomflow.errors import DeliveryError, RefusedDeliveryError, RetryableDeliveryError
 from anomflow.wording import clean_text
+from blocks.notifiers.tls import advise_on_certificate
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -138,7 +139,7 @@ def _build_error(error: Exception, server: Server) -> DeliveryError:
     said = _redact(_describe(error), server)
     if _is_permanent(error):
         return RefusedDeliveryError(f"{where} will not take the mail: {said}{_advise(error)}")
-    return RetryableDeliveryError(f"{where} did not take the mail now: {said}")
+    return RetryableDeliveryError(f"{where} did not take the mail now: {said}{advise_on_certificate(error)}")
 
 
 def _is_permanent(error: Exception) -> bool:

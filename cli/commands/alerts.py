@@ -133,7 +133,7 @@ def resolve(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, kept with the alert.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Resolve open alerts: over, planned or understood. Nothing is sent by it, and what was not tried yet never is.
+    """Resolve open alerts: over, planned or understood. What was not tried yet is never sent; a pager's incident ends with its last alert.
 
     Example: anomflow alerts resolve 4f0c9a21 --reason "load test" --yes
     """
@@ -181,4 +181,4 @@ def _say(alert: Mapping[str, Any], *, done: bool) -> str:
         return f"not changed: the alert is {alert['status']}, and only open ones are resolved"
     if alert["message_id"] is None:
         return "resolved; no message will be made"
-    return "resolved; a message that no channel was tried with yet is cancelled by the next alert run"
+    return "resolved; the next alert run cancels its message where no channel was tried with it yet, and resolves a pager's incident"

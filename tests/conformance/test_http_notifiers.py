@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from http_channels import CASES, SECRET, HttpCase
 from http_receiver import HttpReceiver, run_http
-from mail_receiver import find_free_port, run_silent_server, write_certificate
+from mail_receiver import find_free_port, run_silent_server
 from message_samples import MESSAGE_ID, make_alert, make_history, make_input, make_message
 from pydantic import ValidationError
 from slack_receiver import Reply
 
-from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError, SettingsError
+from anomflow.errors import DeliveryError, RefusedDeliveryError, RetryableDeliveryError, SettingsError
 from anomflow.messages import build_message
+from anomflow.protocols import Resolving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from anomflow.messages import Message
 
@@ -153,18 +152,45 @@ def test_a_near_address_needs_no_encryption(url: str, case: HttpCase) -> None:
     assert case.build(HttpReceiver(case.good), **{find_addresses(case)[0]: url}).send_seconds == 40
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
-def test_a_message_goes_over_tls(name: str, message: Message, tmp_path: Path) -> None:
-    certificate = write_certificate(tmp_path / "server.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+RESOLVING = ("opsgenie", "pagerduty")
+
+
+def test_the_channels_that_open_incidents_resolve_them_and_no_other_does() -> None:
+    built = {name: case.build(HttpReceiver(case.good)) for name, case in CASES.items()}
+    assert tuple(sorted(name for name, channel in built.items() if isinstance(channel, Resolving) and channel.resolve)) == RESOLVING
+
+
+@pytest.mark.parametrize("name", RESOLVING)
+def test_a_resolution_carries_the_id_of_its_message_and_is_answered_as_a_message(
+    name: str, message: Message, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answers: list[tuple[Reply, type[DeliveryError], str]] = [
+        (Reply(429, "", {"Retry-After": "77"}), RetryableDeliveryError, "429"),
+        (Reply(500, f"oops {SECRET}"), RetryableDeliveryError, "500 oops"),
+        (Reply(200, "<html>Log in</html>"), RetryableDeliveryError, "answer is none of"),
+        (Reply(403, f"no {SECRET}"), RefusedDeliveryError, "Check the"),
+    ]
+    with run_http(CASES[name].good) as receiver:
+        channel = CASES[name].build(receiver)
+        for reply, error, said in answers:
+            receiver.replies = [reply]
+            with pytest.raises(error, match=said) as caught:
+                channel.send_resolution(MESSAGE_ID)
+            assert SECRET not in f"{caught.value!r}{caplog.text}"
+        channel.send(message)
+        channel.send_resolution(MESSAGE_ID)
+        opened, ended = receiver.accepted
+    assert MESSAGE_ID in opened.text
+    assert MESSAGE_ID in f"{ended.path} {ended.text}"
+    assert ended.text != opened.text
+
+
+@pytest.mark.parametrize("name", RESOLVING)
+def test_after_a_time_out_nobody_knows_whether_an_end_arrived(name: str) -> None:
     case = CASES[name]
-    with run_http(case.good, context) as receiver:
-        settings = {key: value.replace("http:", "https:") for key, value in case.build_settings(receiver.url).items() if "url" in key}
-        with pytest.raises(RetryableDeliveryError, match="certificate verify failed"):
-            case.build(receiver, **settings).send(message)
-        case.build(receiver, **settings, ca_file=str(certificate)).send(message)
-        assert len(receiver.accepted) == 1
+    with run_silent_server() as port, pytest.raises(RetryableDeliveryError, match="may have arrived"):
+        case.build(HttpReceiver(case.good, port=port), timeout_seconds=0.2).send_resolution(MESSAGE_ID)
 
 
 NO_NUMBERS = dict.fromkeys(("metric_value", "expected_low", "expected_high", "surprise"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import logging
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -146,8 +147,10 @@ def test_every_channel_is_tested() -> None:
     assert sorted(find_kinds(notifiers)) == sorted(OPEN)
 
 
-def test_a_message_comes_out_with_its_facts(case: Case, message: Message) -> None:
-    case.channel.send(message)
+def test_a_message_comes_out_with_its_facts_and_no_secret_in_a_log(case: Case, message: Message, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        case.channel.send(message)
+    assert [secret for secret in (PASSWORD, TOKEN, SECRET) if secret in caplog.text] == []
     arrived = case.read()
     assert "about 1 in 30,000 points" in arrived
     assert "anomflow explain checkout orders 2026-11-20T10:00:00Z" in arrived

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
-from http_channels import CASES
-from http_receiver import run_http
+from http_channels import run_services
 from slack_receiver import Reply
 
 NAMES = ("discord", "pagerduty", "webhook")
@@ -15,11 +13,7 @@ NAMES = ("discord", "pagerduty", "webhook")
 
 @pytest.fixture
 def services(monkeypatch):
-    with ExitStack() as stack:
-        running = {name: stack.enter_context(run_http(CASES[name].good)) for name in NAMES}
-        for name, receiver in running.items():
-            for field, value in CASES[name].build_settings(receiver.url).items():
-                monkeypatch.setenv(f"ANOMFLOW_{name.upper()}_{field.upper()}", str(value))
+    with run_services(NAMES, monkeypatch.setenv) as running:
         yield running
 
 
@@ -34,7 +28,8 @@ def test_each_channel_is_tried_again_by_itself_and_when_it_asks(world, services,
         world.run("alert", as_of=at(329) + timedelta(minutes=minutes))
         tried.append([len(services[name].tried) for name in NAMES])
     assert tried == [[1, 1, 1], [1, 1, 2], [1, 2, 2]]
-    assert set(world.table("_deliveries")["state"]) == {"sent"}
+    states = dict(world.table("_deliveries").select("channel", "state").iter_rows())
+    assert states == {**dict.fromkeys(NAMES, "sent"), "resolve pagerduty": "waiting"}
     first, second = services["webhook"].tried
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert len({posted.content["dedup_key"] for posted in services["pagerduty"].tried}) == 1

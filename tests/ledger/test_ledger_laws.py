@@ -24,6 +24,7 @@ from anomflow.ledger.deliveries import (
     mark_failed,
     mark_sent,
 )
+from anomflow.ledger.resolutions import add_resolution, find_channel, is_resolution, mark_waiting, release_resolutions
 from tests.ledger.ledger_story import BATCH, KEY, LEASE, at, candidate, judgements, read_alerts, read_deliveries
 
 if TYPE_CHECKING:
@@ -84,15 +85,30 @@ class Ledger(RuleBasedStateMachine):
             self.attempt(lambda session: record_judgements(session, KEY, judged), killed=False)
             assert read_alerts(self.file) == before
 
-    @rule(killed=st.booleans(), channels=st.sampled_from([("email",), ("email", "file")]))
+    @rule(killed=st.booleans(), channels=st.sampled_from([("email",), ("email", "pager")]))
     def group(self, killed: bool, channels: tuple[str, ...]) -> None:
         grouping = Grouping(BATCH, channels, at(self.minute))
         self.attempt(lambda session: group_open_alerts(session, KEY, grouping), killed=killed)
 
     @rule(run=RUNS, killed=st.booleans())
     def claim(self, run: str, killed: bool) -> None:
-        claimed = self.attempt(lambda session: claim_deliveries(session, KEY, Claim(BATCH, run, at(self.minute), LEASE)), killed=killed)
+        claimed = self.attempt(lambda session: self.take(session, run), killed=killed)
         self.held[run] += [delivery for delivery in claimed or [] if delivery not in self.held[run]]
+
+    def take(self, session: Session, run: str) -> list[Delivery]:
+        release_resolutions(session, KEY, BATCH, at(self.minute))
+        return claim_deliveries(session, KEY, Claim(BATCH, run, at(self.minute), LEASE))
+
+    def hold_back(self, session: Session, delivery: Delivery) -> bool:
+        if is_resolution(delivery.channel):
+            return mark_waiting(session, KEY, delivery)
+        return mark_cancelled(session, KEY, delivery, at(self.minute))
+
+    def mark(self, session: Session, delivery: Delivery) -> bool:
+        marked = mark_sent(session, KEY, delivery, at(self.minute))
+        if marked and delivery.channel == "pager":
+            add_resolution(session, KEY, delivery, at(self.minute))
+        return marked
 
     @precondition(lambda self: any(self.held.values()))
     @rule(run=RUNS, outcome=st.sampled_from(["accepted", "accepted, then killed", "failed", "killed"]))
@@ -100,7 +116,7 @@ class Ledger(RuleBasedStateMachine):
         if not self.held[run]:
             return
         delivery = self.held[run].pop(0)
-        if outcome != "killed" and not self.attempt(lambda session: mark_cancelled(session, KEY, delivery, at(self.minute)), killed=False):
+        if outcome != "killed" and not self.attempt(lambda session: self.hold_back(session, delivery), killed=False):
             self.send(delivery, outcome)
 
     def send(self, delivery: Delivery, outcome: str) -> None:
@@ -110,7 +126,7 @@ class Ledger(RuleBasedStateMachine):
             return
         key = (delivery.message_id, delivery.channel)
         self.accepted[key] += 1
-        marked = self.attempt(lambda session: mark_sent(session, KEY, delivery, at(self.minute)), killed=outcome == "accepted, then killed")
+        marked = self.attempt(lambda session: self.mark(session, delivery), killed=outcome == "accepted, then killed")
         self.unknown[key] += not marked  # a crash after sending, or a freeze beyond the lease
 
     @rule(minutes=st.sampled_from([0.5, 3, 6, 90]))
@@ -132,6 +148,10 @@ class Ledger(RuleBasedStateMachine):
     def what_is_marked_sent_was_accepted(self) -> None:
         sent = [(row["message_id"], row["channel"]) for row in self.deliveries() if row["state"] == "sent"]
         assert all(self.accepted[key] for key in sent)
+
+    @invariant()
+    def what_is_resolved_was_told_to_that_channel_before(self) -> None:
+        assert all(self.accepted[message, find_channel(channel)] for message, channel in self.accepted)
 
     @invariant()
     def an_alert_keeps_its_one_message(self) -> None:
@@ -161,13 +181,23 @@ class Ledger(RuleBasedStateMachine):
         self.minute += 10_000
         self.held = {"run-1": [], "run-2": []}
         self.group(killed=False, channels=("email",))
-        self.claim("run-1", killed=False)
-        while self.held["run-1"]:
-            self.deliver("run-1", "accepted")
-        assert {row["state"] for row in self.deliveries()} <= {"sent", "cancelled"}
-        told = {row["message_id"] for row in self.deliveries() if row["state"] == "sent"}
+        for _ in range(2):  # what a message opens is resolved by the run after it
+            self.claim("run-1", killed=False)
+            while self.held["run-1"]:
+                self.deliver("run-1", "accepted")
+        messages = [row for row in self.deliveries() if not is_resolution(row["channel"])]
+        assert {row["state"] for row in messages} <= {"sent", "cancelled"}
+        told = {row["message_id"] for row in messages if row["state"] == "sent"}
+        self.every_incident_ends_with_its_alerts()
         assert all(alert["message_id"] in told for alert in self.alerts() if alert["status"] == "open")
         self.only_an_unknown_outcome_repeats_a_message()
+
+    def every_incident_ends_with_its_alerts(self) -> None:
+        open_messages = {alert["message_id"] for alert in self.alerts() if alert["status"] != "resolved"}
+        of_pager = {row["message_id"] for row in self.deliveries() if row["channel"] == "pager" and row["state"] == "sent"}
+        ends = {row["message_id"]: row["state"] for row in self.deliveries() if is_resolution(row["channel"])}
+        assert ends.keys() == of_pager
+        assert all(ends[message] == "sent" for message in of_pager - open_messages)
 
 
 @pytest.mark.timeout(120)

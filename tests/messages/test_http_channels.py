@@ -109,6 +109,22 @@ def test_pagerduty_triggers_an_incident_under_the_message_id(message: Message) -
     assert payload["custom_details"]["Explain it"] == "anomflow explain checkout orders 2026-11-20T10:00:00Z"
 
 
+def test_pagerduty_resolves_the_incident_under_the_same_key() -> None:
+    with serve("pagerduty") as receiver:
+        CASES["pagerduty"].build(receiver).send_resolution(MESSAGE_ID)
+        (posted,) = receiver.accepted
+    assert posted.path == "/v2/enqueue"
+    assert posted.content == {"routing_key": SECRET, "event_action": "resolve", "dedup_key": MESSAGE_ID}
+
+
+def test_opsgenie_closes_the_alert_by_its_alias() -> None:
+    with serve("opsgenie") as receiver:
+        CASES["opsgenie"].build(receiver).send_resolution(MESSAGE_ID)
+        (posted,) = receiver.accepted
+    assert posted.path == f"/v2/alerts/{MESSAGE_ID}/close?identifierType=alias"
+    assert posted.headers["authorization"] == f"GenieKey {SECRET}"
+
+
 def test_what_is_only_told_wakes_nobody() -> None:
     told = build_message(make_input(make_alert(kind="info")))
     assert post("pagerduty", told).content["payload"]["severity"] == "info"

@@ -63,6 +63,13 @@ def test_an_answer_of_any_length_is_cut() -> None:
         assert len(HttpLink("slack", 20, ()).post(Request(server.webhook_url, b"{}")).body) < 2_000_000
 
 
+def test_a_redirect_is_an_answer_and_nobody_else_is_called() -> None:
+    with run_slack() as server, run_slack() as other:
+        server.replies = {"webhook": [Reply(307, "", {"Location": other.webhook_url})]}
+        assert HttpLink("slack", 20, ()).post(Request(server.webhook_url, b"{}")).status == 307
+        assert (server.calls, other.calls) == (["webhook"], [])
+
+
 def test_all_requests_of_a_link_share_its_time() -> None:
     with run_slack() as server:
         link = HttpLink("slack", 0.3, ())
