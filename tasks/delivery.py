@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def group_alerts(outbox: Outbox, channels: Sequence[str]) -> str | None:
     """Make one message of the open alerts without one, with a delivery for each channel, in one transaction."""
     library = outbox.library
-    with library.warehouse.writing() as session:
+    with library.warehouse.ledger.writing() as session:
         return group_open_alerts(session, outbox.table_key, Grouping(library.batch.name, tuple(channels), outbox.clock.now()))
 
 
@@ -41,7 +41,7 @@ def group_alerts(outbox: Outbox, channels: Sequence[str]) -> str | None:
 def claim(outbox: Outbox) -> list[Delivery]:
     """Claim the deliveries that are due, so that no other run sends them meanwhile."""
     asked = Claim(outbox.library.batch.name, outbox.run_id, outbox.clock.now(), LEASE)
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         return claim_deliveries(session, outbox.table_key, asked)
 
 
@@ -64,7 +64,7 @@ def deliver(outbox: Outbox, delivery: Delivery) -> Delivered:
 def _hold(outbox: Outbox, delivery: Delivery, notifier: Notifier) -> Delivered | None:
     """Hold a delivery for as long as its channel may take; return what became of it where it is not to be sent."""
     now = outbox.clock.now()
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         if not renew_claim(session, outbox.table_key, delivery, now + find_lease(notifier)):
             return Delivered(delivery.channel, "lost", "another run took it over")
         if mark_cancelled(session, outbox.table_key, delivery, now):
@@ -76,20 +76,20 @@ def _fail(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delivered
     failure = Failure(error, outbox.clock.now())
     if is_given_up(delivery, failure, outbox.limits):
         return _give_up(outbox, delivery, error)
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         mark_failed(session, outbox.table_key, delivery, failure)
     return Delivered(delivery.channel, "failed", str(error))
 
 
 def _give_up(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delivered:
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         mark_given_up(session, outbox.table_key, delivery, Failure(error, outbox.clock.now()))
     return Delivered(delivery.channel, "given_up", str(error))
 
 
 @effect("mark sent", retries=RETRIES)
 def _mark_sent(outbox: Outbox, delivery: Delivery, note: str | None) -> Delivered:
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         if mark_sent(session, outbox.table_key, delivery, outbox.clock.now()):
             return Delivered(delivery.channel, "sent", note)
     return Delivered(delivery.channel, "sent", "sent after the lease had ended: another run may have sent it too, with the same message id")
