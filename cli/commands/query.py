@@ -100,11 +100,27 @@ def read_rows(batch: Batch, sql: str, limit: int, *, of_ledger: bool = False) ->
         raise typer.BadParameter(error.message, param_hint="SQL") from error
     if not exists(warehouse):
         raise WarehouseError(f"{warehouse.location} does not exist yet; run a job first: anomflow run ingest {batch.name}")
-    with warehouse.reading() as session:
-        session.confine()
-        # Line breaks, since the text may end in a comment.
-        rows = session.read(f"select * from (\n{text}\n) as asked limit {limit + 1}" if is_table else text)
+    try:
+        with warehouse.reading() as session:
+            session.confine()
+            # Line breaks, since the text may end in a comment.
+            rows = session.read(f"select * from (\n{text}\n) as asked limit {limit + 1}" if is_table else text)
+    except WarehouseError as error:
+        hint = _find_hint(batch, text, of_ledger=of_ledger)
+        if not hint:
+            raise
+        raise WarehouseError(f"{error}\n{hint}") from error
     return rows.head(limit), rows.height > limit
+
+
+def _find_hint(batch: Batch, sql: str, *, of_ledger: bool) -> str:
+    """Say where the ledger is, to who looked for it among the rows."""
+    from anomflow.frames import LEDGER  # noqa: PLC0415 - as above
+
+    common = batch.spec.common
+    names = [table.name(common.table_key) for table in LEDGER]
+    is_missed = common.has_ledger_apart and not of_ledger and any(name in sql for name in names)
+    return f"{' and '.join(names)} lie in ledger_db ({common.ledger_db}); ask it with --ledger" if is_missed else ""
 
 
 def _show(value: object) -> object:
