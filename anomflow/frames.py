@@ -101,7 +101,8 @@ DELIVERIES: Final = Table(
     ("message_id", "channel"),
 )
 
-TABLES: Final = (OBSERVATIONS, MODELS, ALERTS, DELIVERIES)
+LEDGER: Final = (ALERTS, DELIVERIES)  # what `ledger_db` keeps
+TABLES: Final = (OBSERVATIONS, MODELS, *LEDGER)
 
 # What scoring returns: one row a judged bucket or row. `anomaly` is A of the detector's combination;
 # `reason` is null for a scored row, else why it has no score; `snooze_from` and `snooze_until` are the

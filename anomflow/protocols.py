@@ -30,6 +30,11 @@ class Session(Protocol):
         """Name the SQL expression that orders duplicates of a key from old to new (a row id, else the value)."""
         ...
 
+    @property
+    def ledger(self) -> Session:
+        """Return the session that the ledger's tables lie in: this one, or that of the database ``ledger_db``."""
+        ...
+
     def read(self, sql: str) -> pl.DataFrame:
         """Run a query and return its rows; times come as ``Datetime('us', 'UTC')`` where the engine has a type for them."""
         ...
@@ -92,12 +97,25 @@ class Warehouse(Protocol):
         """Name the place for messages, without secrets (``duckdb:.anomflow/anomflow.duckdb``)."""
         ...
 
+    @property
+    def rows(self) -> Warehouse:
+        """Return the warehouse of observations and models' versions alone: this one, where the ledger is not kept apart."""
+        ...
+
+    @property
+    def ledger(self) -> Warehouse:
+        """Return the warehouse of the ledger alone: this one, where the ledger is not kept apart."""
+        ...
+
     def reading(self) -> AbstractContextManager[Session]:
         """Open a session for reading; a database that does not exist yet reads as empty only where the engine creates it."""
         ...
 
     def writing(self) -> AbstractContextManager[Session]:
-        """Open a session whose statements become visible together, or not at all."""
+        """Open a session whose statements become visible together, or not at all.
+
+        Where the ledger is kept apart, its own do so before the others, which an error or a crash in between undoes.
+        """
         ...
 
 

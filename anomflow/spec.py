@@ -56,6 +56,11 @@ class CommonSpec(Section):
         description=f"Warehouse of the batch: a kind ({', '.join(f'`{kind}`' for kind in WAREHOUSES)}) or a block, `kind/block-name`.",
         json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
     )
+    ledger_db: str | None = Field(
+        None,
+        description="Database of the batch's alerts and deliveries, where it is not `db`: a kind or a block, as there.",
+        json_schema_extra={"pattern": f"^{BLOCK_PATTERN}$"},
+    )
     table_key: str = Field(
         "metrics",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}$",
@@ -70,6 +75,11 @@ class CommonSpec(Section):
     disable_batch: bool = Field(False, description="Leave the batch out everywhere.")
     vars: dict[str, Any] = Field({}, description="Variables of your own for the batch's Jinja templates.")
     prompt_fn: str | None = Field(None, description="Accepted from Anomstack without effect: no job of this version asks a language model.")
+
+    @property
+    def has_ledger_apart(self) -> bool:
+        """Tell whether the alerts and deliveries lie in another database than the rows."""
+        return self.ledger_db is not None and self.ledger_db.strip() != self.db.strip()
 
 
 class FeatureSpec(Section):

@@ -10,6 +10,7 @@ from blocks import stores, warehouses
 from blocks.discovery import find_kinds
 from blocks.environment import is_in_environment, load_from_environment
 from blocks.kinds import FILESYSTEMS, SCHEMES
+from blocks.pairing import PairedWarehouse, find_place
 from blocks.saved import load_saved
 from blocks.stores.opening import open_address, open_block
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anomflow.protocols import ModelStore, Warehouse
+    from anomflow.spec import CommonSpec
 
 # Kinds that need no block: the class with its defaults, and the environment variable that gives the path of its file or folder.
 EMBEDDED: Final[Mapping[str, str]] = {
@@ -29,8 +31,8 @@ EMBEDDED: Final[Mapping[str, str]] = {
 LOCAL_FOLDER: Final = "local://"  # before the path of a folder of models
 
 
-def load_warehouse(ref: str, home: Path) -> Warehouse:
-    """Load a warehouse by name.
+def load_warehouse(ref: str, home: Path, key: str = "db") -> Warehouse:
+    """Load a warehouse by name; ``key`` is the setting that has it, for errors.
 
     ``duckdb`` and ``sqlite`` are files of ``home``, or where ``ANOMFLOW_DUCKDB_PATH`` and ``ANOMFLOW_SQLITE_PATH`` say.
     ``kind/block-name`` is a saved block of that kind; another kind alone is what the variables ``ANOMFLOW_<KIND>_<FIELD>``
@@ -43,12 +45,31 @@ def load_warehouse(ref: str, home: Path) -> Warehouse:
     kind, name = _split(ref)
     kinds = find_kinds(warehouses)
     if kind not in kinds:
-        raise WarehouseError(f"db: {ref!r} is no warehouse; known kinds: {', '.join(kinds)} (kind or kind/block-name)")
+        raise WarehouseError(f"{key}: {ref!r} is no warehouse; known kinds: {', '.join(kinds)} (kind or kind/block-name)")
     if name is None and kind in EMBEDDED:
         return cast("Warehouse", _build_embedded(kinds[kind], "path", home))
     if name is None and is_in_environment(kinds[kind], kind, os.environ):
         return cast("Warehouse", load_from_environment(kinds[kind], kind, os.environ))
     return cast("Warehouse", load_saved(kinds[kind], name or "default", WarehouseError))
+
+
+def load_batch_warehouse(common: CommonSpec, home: Path) -> Warehouse:
+    """Load the warehouse of a batch: ``db``, and with it ``ledger_db`` where that is another one.
+
+    Raises:
+        WarehouseError: there is no such kind or block, or both lead to one database by two names.
+        SettingsError: a variable is missing or wrong.
+    """
+    rows = load_warehouse(common.db, home)
+    if not common.has_ledger_apart:
+        return rows
+    ledger = load_warehouse(str(common.ledger_db), home, "ledger_db")
+    if find_place(ledger) == find_place(rows):
+        raise WarehouseError(
+            f"ledger_db: {common.ledger_db!r} leads to {ledger.location}, and db ({common.db!r}) too; "
+            "leave ledger_db out, or name another database"
+        )
+    return PairedWarehouse(rows, ledger)
 
 
 def load_store(ref: str, home: Path) -> ModelStore:

@@ -79,7 +79,9 @@ def read_past(output: Output, name: str, overrides: Mapping[str, str], until: da
     def read(ledgers: Ledgers) -> tuple[Batch, pl.DataFrame | None, Feedback]:
         rows = ledgers.query("train", until=until, **WHOLE_PAST)
         spec = ledgers.batch.spec
-        return ledgers.batch, rows, NO_FEEDBACK if ledgers.session is None else read_feedback(ledgers.session, spec, until)
+        if ledgers.rows is None or ledgers.ledger is None:
+            return ledgers.batch, rows, NO_FEEDBACK
+        return ledgers.batch, rows, read_feedback(ledgers.rows, spec, until)
 
     batch, rows, feedback = read_batch(output, name, read, overrides)
     return Past(name, batch, require_rows(rows, name), feedback=feedback)

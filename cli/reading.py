@@ -25,20 +25,28 @@ if TYPE_CHECKING:
     from cli.output import Output
 
 T = TypeVar("T")
+Busy = dict[tuple[str, str | None], str]  # what is wrong with databases by the settings that name them
 
 
 @dataclass(frozen=True)
 class Ledgers:
-    """A batch's tables in an open session; ``session`` is None where the database does not exist yet."""
+    """A batch's tables in open sessions: of its rows, and of its ledger; None where the database does not exist yet."""
 
     batch: Batch
-    session: Session | None
+    rows: Session | None
+    ledger: Session | None
+
+    def find_session(self, table: Table) -> Session | None:
+        """Return the session that a table lies in."""
+        from anomflow.frames import LEDGER  # noqa: PLC0415 - commands are quick to say what is wrong with their words
+
+        return self.ledger if table in LEDGER else self.rows
 
     def read(self, table: Table, where: Callable[[Session], str]) -> pl.DataFrame:
         """Read the rows of a table; none where there is no such table yet."""
-        import polars as pl  # noqa: PLC0415 - commands are quick to say what is wrong with their words
+        import polars as pl  # noqa: PLC0415 - as above
 
-        session = self.session
+        session = self.find_session(table)
         if session is None or not self.has(table):
             return pl.DataFrame(schema=table.columns)
         return session.read_table(table, table.name(self.batch.spec.common.table_key), where(session))
@@ -47,10 +55,11 @@ class Ledgers:
         """Tell whether a table is there; raises WarehouseError where it is none of ours."""
         from anomflow.errors import MissingTableError  # noqa: PLC0415 - as above
 
-        if self.session is None:
+        session = self.find_session(table)
+        if session is None:
             return False
         try:
-            self.session.read_table(table, table.name(self.batch.spec.common.table_key), "1 = 0")
+            session.read_table(table, table.name(self.batch.spec.common.table_key), "1 = 0")
         except MissingTableError:
             return False
         return True
@@ -60,9 +69,9 @@ class Ledgers:
         from anomflow.frames import OBSERVATIONS  # noqa: PLC0415 - as above
         from anomflow.reading import read_query  # noqa: PLC0415 - as above
 
-        if self.session is None or not self.has(OBSERVATIONS):
+        if self.rows is None or not self.has(OBSERVATIONS):
             return None
-        return read_query(self.session, self.batch, query, variables)
+        return read_query(self.rows, self.batch, query, variables)
 
     def of_batch(self, session: Session) -> str:
         """Render the condition that a row is the batch's."""
@@ -70,21 +79,23 @@ class Ledgers:
 
     def count(self, table: Table, column: str, since: tuple[str, datetime] | None = None) -> dict[str, int]:
         """Count the batch's rows by the values of a column, those since a time in another."""
-        if self.session is None or not self.has(table):
+        session = self.find_session(table)
+        if session is None or not self.has(table):
             return {}
-        quoted, name = self.session.identifier(column), self.session.identifier(table.name(self.batch.spec.common.table_key))
-        later = f" and {self.session.identifier(since[0])} >= {self.session.literal(since[1])}" if since else ""
-        sql = f"select {quoted} as word, count(*) as n from {name} where {self.of_batch(self.session)}{later} group by {quoted}"
-        return {str(word): int(n) for word, n in sorted(self.session.read(sql).select("word", "n").rows())}
+        quoted, name = session.identifier(column), session.identifier(table.name(self.batch.spec.common.table_key))
+        later = f" and {session.identifier(since[0])} >= {session.literal(since[1])}" if since else ""
+        sql = f"select {quoted} as word, count(*) as n from {name} where {self.of_batch(session)}{later} group by {quoted}"
+        return {str(word): int(n) for word, n in sorted(session.read(sql).select("word", "n").rows())}
 
     def newest(self, table: Table, column: str) -> datetime | None:
         """Return the newest time in a column of the batch's rows."""
         from anomflow.conform import conform_times  # noqa: PLC0415 - as above
 
-        if self.session is None or not self.has(table):
+        session = self.find_session(table)
+        if session is None or not self.has(table):
             return None
-        quoted, name = self.session.identifier(column), self.session.identifier(table.name(self.batch.spec.common.table_key))
-        found = self.session.read(f"select max({quoted}) as newest from {name} where {self.of_batch(self.session)}")
+        quoted, name = session.identifier(column), session.identifier(table.name(self.batch.spec.common.table_key))
+        found = session.read(f"select max({quoted}) as newest from {name} where {self.of_batch(session)}")
         moment: datetime | None = conform_times(found, also=["newest"])["newest"][0]
         return moment
 
@@ -103,7 +114,7 @@ class Reading(Generic[T]):
 def read_batches(output: Output, names: Sequence[str], read: Callable[[Ledgers], T]) -> list[Reading[T]]:
     """Read from each batch (none named: all), in the order of their names; raises typer.BadParameter for unknown names."""
     loaded, files = load_named(output, names)
-    busy: dict[str, str] = {}
+    busy: Busy = {}
     return [_read_one(name, files[name], loaded, read, busy) for name in (dict.fromkeys(names) or sorted(files))]
 
 
@@ -123,21 +134,21 @@ def load_named(output: Output, names: Sequence[str]) -> tuple[Loaded, Mapping[st
     return loaded, files
 
 
-def _read_one(name: str, path: Path, loaded: Loaded, read: Callable[[Ledgers], T], busy: dict[str, str]) -> Reading[T]:
+def _read_one(name: str, path: Path, loaded: Loaded, read: Callable[[Ledgers], T], busy: Busy) -> Reading[T]:
     """Read from one batch; a database that cannot be opened is tried once, since waiting for its lock takes a minute."""
     from anomflow.errors import AnomflowError, WarehouseBusyError  # noqa: PLC0415 - as above
 
     batch = loaded.batches.get(name)
     if batch is None:
         return Reading(name, path, None, problem=_find_problem(path, loaded))
-    db = batch.spec.common.db
-    if db in busy:
-        return Reading(name, path, batch, problem=busy[db])
+    places = (batch.spec.common.db, batch.spec.common.ledger_db)
+    if places in busy:
+        return Reading(name, path, batch, problem=busy[places])
     try:
         return Reading(name, path, batch, _read_open(batch, read))
     except AnomflowError as error:
         if isinstance(error, WarehouseBusyError):
-            busy[db] = str(error)
+            busy[places] = str(error)
         return Reading(name, path, batch, problem=" ".join(str(error).split()))
 
 
@@ -158,21 +169,24 @@ def read_batch(output: Output, name: str, read: Callable[[Ledgers], T], override
 
 def _read_open(batch: Batch, read: Callable[[Ledgers], T]) -> T:
     warehouse = open_warehouse(batch)
-    if not exists(warehouse):
-        return read(Ledgers(batch, None))
-    with warehouse.reading() as session:
-        return read(Ledgers(batch, session))
+    has_rows, has_ledger = exists(warehouse.rows), exists(warehouse.ledger)
+    if not (has_rows or has_ledger):
+        return read(Ledgers(batch, None, None))
+    there = warehouse if has_rows and has_ledger else warehouse.rows if has_rows else warehouse.ledger
+    with there.reading() as session:
+        return read(Ledgers(batch, session if has_rows else None, session.ledger if has_ledger else None))
 
 
 def open_warehouse(batch: Batch) -> Warehouse:
-    """Load the warehouse that a batch names; raises WarehouseError where there is none."""
+    """Load the warehouse that a batch names, with that of its ledger; raises WarehouseError where there is none."""
     from blocks.home import find_home  # noqa: PLC0415 - as above
-    from blocks.loading import EMBEDDED, load_warehouse  # noqa: PLC0415 - as above
+    from blocks.loading import EMBEDDED, load_batch_warehouse  # noqa: PLC0415 - as above
     from cli.prefect_api import prefect_api  # noqa: PLC0415 - as above
 
-    ref = batch.spec.common.db
-    with nullcontext() if ref.strip() in EMBEDDED else prefect_api(quiet=True):
-        return load_warehouse(ref, find_home())
+    common = batch.spec.common
+    is_plain = {common.db.strip(), (common.ledger_db or common.db).strip()} <= EMBEDDED.keys()
+    with nullcontext() if is_plain else prefect_api(quiet=True):
+        return load_batch_warehouse(common, find_home())
 
 
 def exists(warehouse: Warehouse) -> bool:

@@ -47,7 +47,7 @@ class Replay:
 
 def read_span(warehouse: Warehouse, table_key: str, batch: str) -> tuple[datetime, datetime]:
     """Return the times of a batch's first and last row."""
-    with warehouse.reading() as session:
+    with warehouse.rows.reading() as session:
         frame = session.read(
             f"select min(metric_timestamp) as first_row, max(metric_timestamp) as last_row from {session.identifier(table_key)}"
             f" where metric_batch = {session.literal(batch)} and metric_type = {session.literal(METRIC)}",

@@ -20,7 +20,7 @@ from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehou
 from anomflow.signing import read_key
 from anomflow.slicing import Part
 from blocks.home import find_home
-from blocks.loading import load_store, load_warehouse
+from blocks.loading import load_batch_warehouse, load_store, load_warehouse
 from blocks.notifiers.loading import load_notifier
 from tasks.artifacts import publish_failures
 from tasks.effects import log_line
@@ -71,8 +71,8 @@ class Run:
         self.as_of = (request.as_of or clock.now()).astimezone(UTC)
         self.is_replay = not self.is_live and not request.send
         self.run_id = uuid4().hex
-        self.warehouse: Warehouse = load_warehouse(spec.common.db, home)
-        self.source: Warehouse = load_warehouse(spec.ingest.ingest_db, home) if spec.ingest.ingest_db else self.warehouse
+        self.warehouse: Warehouse = load_batch_warehouse(spec.common, home)
+        self.source: Warehouse = load_warehouse(spec.ingest.ingest_db, home, "ingest_db") if spec.ingest.ingest_db else self.warehouse.rows
         self.store: ModelStore = load_store(spec.models.model_path, home)
 
     @property
@@ -98,7 +98,7 @@ class Run:
     @property
     def shelf(self) -> Shelf:
         """Return where this run's models are."""
-        return Shelf(self.warehouse, self.store, self.spec, read_key(os.environ))
+        return Shelf(self.warehouse.rows, self.store, self.spec, read_key(os.environ))
 
     def build_order(self, job: ShardedJob) -> Order | None:
         """Return what the runs of the shards are to do; None where this run does it itself."""

@@ -38,7 +38,7 @@ REPORTS: Final = 10  # of progress, in a run
 @effect("read past", retries=RETRIES)
 def read_past(library: Library) -> pl.DataFrame:
     """Return all rows of a batch up to the library's time; raises FrameError where there are none."""
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         rows = library.query(session, "train", until=library.as_of, **WHOLE_PAST)
     return require_rows(rows, library.batch.name)
 

@@ -21,7 +21,7 @@ def read_recent(library: Library) -> SeriesBatch:
     """Return the rows, or the complete buckets, in which changes are looked for."""
     spec = library.batch.spec
     since = library.as_of - timedelta(days=spec.change.change_metric_timestamp_max_days_ago)
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         rows = library.query(session, "change", since=since, until=library.as_of, max_n=spec.change.change_max_n)
     return build_seen(rows, build_sight(spec), library.as_of)
 
@@ -37,5 +37,5 @@ def judge_changes(library: Library, series: SeriesBatch) -> Judgements:
 @effect("write changes", retries=RETRIES)
 def write_changes(library: Library, judgements: Judgements) -> Recorded:
     """Record the changes that are new, and withdraw those that corrected values disprove."""
-    with library.warehouse.writing() as session:
+    with library.warehouse.ledger.writing() as session:
         return record_judgements(session, library.batch.spec.common.table_key, judgements)

@@ -37,7 +37,7 @@ def compose_message(library: Library, message_id: str) -> Message:
 
 
 def _read_alerts(library: Library, message_id: str) -> pl.DataFrame:
-    with library.warehouse.reading() as session:
+    with library.warehouse.ledger.reading() as session:
         alerts = read_message_alerts(session, library.batch.spec.common.table_key, message_id)
     told = alerts.filter(pl.col("status") != "resolved")
     # A message that was tried before goes out whole: its receiver may know it already.
@@ -48,7 +48,7 @@ def _read_alerts(library: Library, message_id: str) -> pl.DataFrame:
 def read_chart_alerts(library: Library) -> pl.DataFrame:
     """Return the alerts (metric_name, metric_timestamp, kind) that charts mark: those that were open and not corrected."""
     name = ALERTS.name(library.batch.spec.common.table_key)
-    with library.warehouse.reading() as session:
+    with library.warehouse.ledger.reading() as session:
         where = f"metric_batch = {session.literal(library.batch.name)} and metric_timestamp <= {session.literal(library.as_of)}"
         alerts = session.read_table(ALERTS, name, where)
     return alerts.filter(pl.col("status").is_in(["open", "late"])).select("metric_name", "metric_timestamp", "kind")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def group_alerts(outbox: Outbox, channels: Sequence[str]) -> str | None:
     """Make one message of the open alerts without one, with a delivery for each channel, in one transaction."""
     library = outbox.library
-    with library.warehouse.writing() as session:
+    with library.warehouse.ledger.writing() as session:
         return group_open_alerts(session, outbox.table_key, Grouping(library.batch.name, tuple(channels), outbox.clock.now()))
 
 
@@ -49,7 +49,7 @@ def group_alerts(outbox: Outbox, channels: Sequence[str]) -> str | None:
 def claim(outbox: Outbox) -> list[Delivery]:
     """Claim the deliveries that are due, so that no other run sends them meanwhile; resolutions whose alerts have ended are due."""
     asked = Claim(outbox.library.batch.name, outbox.run_id, outbox.clock.now(), LEASE)
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         release_resolutions(session, outbox.table_key, asked.batch, asked.now)
         return claim_deliveries(session, outbox.table_key, asked)
 
@@ -81,7 +81,7 @@ def _send(outbox: Outbox, delivery: Delivery, notifier: Notifier) -> str | None:
 def _hold(outbox: Outbox, delivery: Delivery, notifier: Notifier) -> Delivered | None:
     """Hold a delivery for as long as its channel may take; return what became of it where it is not to be sent."""
     now = outbox.clock.now()
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         if not renew_claim(session, outbox.table_key, delivery, now + find_lease(notifier)):
             return Delivered(delivery.channel, "lost", "another run took it over")
         if is_resolution(delivery.channel):
@@ -105,13 +105,13 @@ def _fail(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delivered
     failure = Failure(error, outbox.clock.now())
     if is_given_up(delivery, failure, outbox.limits):
         return _give_up(outbox, delivery, error)
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         mark_failed(session, outbox.table_key, delivery, failure)
     return Delivered(delivery.channel, "failed", str(error))
 
 
 def _give_up(outbox: Outbox, delivery: Delivery, error: AnomflowError) -> Delivered:
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         mark_given_up(session, outbox.table_key, delivery, Failure(error, outbox.clock.now()))
     return Delivered(delivery.channel, "given_up", str(error))
 
@@ -121,7 +121,7 @@ def _mark_sent(outbox: Outbox, delivery: Delivery, note: str | None, *, resolves
     """Mark what was accepted; of a message that opened an incident the resolution waits from then on."""
     now = outbox.clock.now()
     state = "resolved" if is_resolution(delivery.channel) else "sent"
-    with outbox.library.warehouse.writing() as session:
+    with outbox.library.warehouse.ledger.writing() as session:
         if mark_sent(session, outbox.table_key, delivery, now):
             if resolves and not is_resolution(delivery.channel):
                 add_resolution(session, outbox.table_key, delivery, now)

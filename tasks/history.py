@@ -59,7 +59,7 @@ class Library:
 def read_history(library: Library, names: Sequence[str] | None = None) -> pl.DataFrame:
     """Return the rows that a model may learn from: of all metrics, or of those named."""
     max_n = 2 * library.batch.spec.train.train_max_n
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         return library.query(session, "train", since=library.oldest_row, until=library.as_of, max_n=max_n, metrics=names)
 
 
@@ -91,7 +91,7 @@ def read_awaiting(library: Library, look: Look, work: Slice) -> Candidates:
     """Return the points of the score window that have no score of their present value, and all rows after the checkpoint."""
     window = find_window(library)
     features, names = look.features, work.names
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         if features[0].freq is None:
             rows = _read_unseen(library, session, look.checkpoint, work)
             points, scores = rows, rows.filter(pl.col("score_metadata").is_not_null()).rename({"score_metadata": "metadata"})
@@ -132,7 +132,7 @@ def _read_unseen(library: Library, session: Session, checkpoint: datetime, work:
 @effect("read scored metrics", retries=RETRIES)
 def read_scored_names(library: Library) -> frozenset[str]:
     """Return the metrics that have any score."""
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         table = session.identifier(library.batch.spec.common.table_key)
         frame = session.read(
             f"select distinct metric_name from {table}"
@@ -151,7 +151,7 @@ def read_void_points(library: Library, history: pl.DataFrame, names: Sequence[st
     spec = library.batch.spec
     sight = build_sight(spec)
     since = find_window(library)
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         scores = library.query(session, "scores", since=since, metrics=names)
     series = build_series(history, spec.features, spec.common.timezone, library.as_of) if spec.features.freq else None
     points = series_frame(series) if series else history.select(*POINT, "metric_value").unique(POINT, keep="last")
@@ -169,5 +169,5 @@ def read_void_points(library: Library, history: pl.DataFrame, names: Sequence[st
 @effect("read chart rows", retries=RETRIES)
 def read_chart_rows(library: Library, names: Sequence[str] | None) -> pl.DataFrame:
     """Return the newest rows and scores of metrics (None: all), for charts."""
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         return library.query(session, "plot", until=library.as_of, max_n=library.batch.spec.plot.plot_max_n, metrics=names)

@@ -53,7 +53,7 @@ def _cut(library: Library, rows: Mapping[str, int], shards: int) -> list[Slice]:
 
 @effect("count history", retries=RETRIES)
 def _count_history(library: Library) -> dict[str, int]:
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         counts = session.read(
             f"select metric_name, count(*) as points from {_table(library, session)}"
             f" and metric_type = {session.literal(METRIC)} and {_between(session, library.oldest_row, library.as_of)} group by metric_name"
@@ -65,7 +65,7 @@ def _count_history(library: Library) -> dict[str, int]:
 @effect("count points", retries=RETRIES)
 def _count_scores(library: Library, look: Look) -> pl.DataFrame:
     """Count by metric the rows and the scores of the window up to the checkpoint, and the rows after it."""
-    with library.warehouse.reading() as session:
+    with library.warehouse.rows.reading() as session:
         checkpoint = session.literal(look.checkpoint)
         known = f"metric_timestamp <= {checkpoint} and metric_timestamp >= {session.literal(find_window(library))}"
         rows, scores = f"metric_type = {session.literal(METRIC)}", f"metric_type = {session.literal(SCORE)}"

@@ -34,11 +34,12 @@ def find_arrival(library: Library) -> Patience:
 
 def read_told(session: Session, library: Library, *kinds: str, since: datetime | None = None) -> pl.DataFrame:
     """Return the ledger's alerts of these kinds about the batch, at most those of rows from ``since`` (UTC, inclusive) on."""
-    named = ", ".join(session.literal(kind) for kind in kinds)
-    where = f"metric_batch = {session.literal(library.batch.name)} and kind in ({named})"
+    ledger = session.ledger
+    named = ", ".join(ledger.literal(kind) for kind in kinds)
+    where = f"metric_batch = {ledger.literal(library.batch.name)} and kind in ({named})"
     if since is not None:
-        where += f" and metric_timestamp >= {session.literal(since)}"
-    return session.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)
+        where += f" and metric_timestamp >= {ledger.literal(since)}"
+    return ledger.read_table(ALERTS, ALERTS.name(library.batch.spec.common.table_key), where)
 
 
 def record_told(library: Library, kind: str, over: pl.DataFrame, candidates: Sequence[Candidate]) -> Recorded:
@@ -47,5 +48,5 @@ def record_told(library: Library, kind: str, over: pl.DataFrame, candidates: Seq
         return Recorded()
     common = library.batch.spec.common
     judgements = Judgements(library.batch.name, kind, library.as_of, over, tuple(candidates), tags=common.metric_tags)
-    with library.warehouse.writing() as session:
+    with library.warehouse.ledger.writing() as session:
         return record_judgements(session, common.table_key, judgements)

@@ -12,9 +12,9 @@ import polars as pl
 from anomflow.decisions.candidate import THRESHOLD, Judgements
 from anomflow.decisions.neighbours import Placement, place_candidates
 from anomflow.decisions.threshold import find_breaches
-from anomflow.frames import ALERTS, METRIC, OBSERVATIONS, SCORE, TABLES
+from anomflow.frames import ALERTS, METRIC, MODELS, OBSERVATIONS, SCORE
 from anomflow.ingestion import POINT, Incoming, find_changes, metric_rows, score_keys
-from anomflow.ledger.alerts import Recorded, record_judgements
+from anomflow.ledger.alerts import Recorded, ensure_ledger, record_judgements
 from anomflow.periods import drop_covered
 from anomflow.sight import find_periods
 from tasks.effects import RETRIES, effect
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 def prepare_tables(warehouse: Warehouse, table_key: str) -> None:
     """Create the tables that are not there yet."""
     with warehouse.writing() as session:
-        for table in TABLES:
+        for table in (OBSERVATIONS, MODELS):
             session.ensure_table(table, table.name(table_key))
+        ensure_ledger(session, table_key)
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,13 @@ def judge_thresholds(target: Target, rows: pl.DataFrame) -> Recorded:
 @effect("drop void scores", retries=RETRIES)
 def drop_void_scores(target: Target, points: pl.DataFrame) -> int:
     """Drop the scores of points whose value is another one now, so that they are judged again."""
-    with target.warehouse.writing() as session:
+    with target.warehouse.rows.writing() as session:
         return session.delete_keys(OBSERVATIONS, OBSERVATIONS.name(target.table_key), score_keys(points, target.spec.name))
 
 
 @effect("read alerts", retries=RETRIES)
 def read_alerts(target: Target) -> pl.DataFrame:
     """Return all alerts of a batch in whatever state, oldest first."""
-    with target.warehouse.reading() as session:
+    with target.warehouse.ledger.reading() as session:
         alerts = session.read_table(ALERTS, ALERTS.name(target.table_key), f"metric_batch = {session.literal(target.spec.name)}")
     return alerts.sort("metric_timestamp", "metric_name")

@@ -36,6 +36,14 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        3,
+        "of two databases the rows' one commits first",
+        "blocks/pairing.py",
+        "with ExitStack() as of_rows, ExitStack() as of_ledger:",
+        "with ExitStack() as of_ledger, ExitStack() as of_rows:",
+        "tests/laws/test_ledger_apart.py::test_a_run_that_dies_at_a_commit_of_either_database_loses_and_repeats_nothing",
+    ),
+    Mutant(
         2,
         "an incident is resolved though an alert of it is open again",
         "tasks/delivery.py",

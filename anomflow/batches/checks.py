@@ -36,6 +36,7 @@ _TEMPLATES: Final[tuple[sql.Query, ...]] = ("ingest", "train", "score", "plot")
 _TOGETHER: Final = (
     {"ingest_sql", "ingest_fn", "ingest_fn_args"},
     {"train_min_n", "train_max_n"},
+    {"db", "ledger_db", "table_key"},
     {"model_configs", "preprocess_fn", "preprocess_params"},
     {"vars", "ingest_sql", "train_sql", "score_sql", "plot_sql", "alert_message_subject", "alert_message_text", "alert_message_html"},
 )
@@ -77,10 +78,17 @@ def _check_cron(key: str, schedule: str, layer: Layer) -> Iterator[Problem]:
 
 
 def _check_references(batch: Batch, layer: Layer) -> Iterator[Problem]:
-    for key in ("db", "ingest_db"):
+    for key in ("db", "ledger_db", "ingest_db"):
         value = batch.value(key)
         if value is not None and not _BLOCK.fullmatch(value):
             yield layer.problem((key,), f"{key} is {value!r}; allowed is a kind (duckdb) or a block (kind/block-name)")
+    common = batch.spec.common
+    if common.has_ledger_apart and "." in common.table_key:
+        message = (
+            f"table_key is {common.table_key!r}, and ledger_db {common.ledger_db!r}, where other schemas are than in db ({common.db!r}); "
+            f"write {common.table_key.rpartition('.')[2]}, and name each database's schema or dataset in its block"
+        )
+        yield layer.problem(("table_key",), message)
     for index, value in enumerate(batch.spec.alert.alert_methods):
         if not _BLOCK.fullmatch(value):
             message = f"alert_methods has {value!r}; allowed is a kind (email) or a block (kind/block-name)"

@@ -32,6 +32,7 @@ class Kinds:
 def find_doubts(batch: Batch, kinds: Kinds) -> Iterator[Problem]:
     """Report (as warnings) kinds that nobody has, and an ``ingest_sql`` that does not parse in its database's dialect."""
     yield from _find_unknown(batch, "db", (batch.spec.common.db,), kinds.warehouses)
+    yield from _find_unknown(batch, "ledger_db", (batch.spec.common.ledger_db or "",), kinds.warehouses)
     yield from _find_unknown(batch, "ingest_db", (batch.spec.ingest.ingest_db or "",), kinds.warehouses)
     yield from _find_unknown(batch, "model_path", (batch.spec.models.model_path,), kinds.stores)
     yield from _find_unknown(batch, "alert_methods", batch.spec.alert.alert_methods, kinds.channels)

@@ -71,8 +71,9 @@ def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:
     if pool is None or not is_container(pool) or batch.spec.common.disable_batch:
         return
     words = f"which is lost when a container of {placement.pool_name} ({pool.type}) ends"
-    if _kind(batch.spec.common.db) in _LOCAL_DATABASES:
-        yield _of_batch(batch, "db", f"db is {batch.spec.common.db!r}, a file, {words}; name a warehouse that is reached over the network")
+    for key, ref in (("db", batch.spec.common.db), ("ledger_db", batch.spec.common.ledger_db)):
+        if ref is not None and _kind(ref) in _LOCAL_DATABASES:
+            yield _of_batch(batch, key, f"{key} is {ref!r}, a file, {words}; name a warehouse that is reached over the network")
     if _kind(batch.spec.models.model_path) in _LOCAL_STORES:
         store = batch.spec.models.model_path
         yield _of_batch(batch, "model_path", f"model_path is {store!r}, a folder, {words}; name a bucket (gs://BUCKET/FOLDER) or its block")

@@ -38,6 +38,8 @@ def find_connections(batches: Iterable[Batch]) -> list[Connection]:
 def _find_of(batch: Batch) -> Iterator[tuple[Role, str, str]]:
     spec = batch.spec
     yield "warehouse", spec.common.db, spec.common.table_key.rpartition(".")[0]
+    if spec.common.has_ledger_apart:
+        yield "warehouse", str(spec.common.ledger_db), ""
     if spec.ingest.ingest_db and spec.ingest.ingest_db != spec.common.db:
         yield "source", spec.ingest.ingest_db, ""
     yield "store", spec.models.model_path, ""

@@ -12,7 +12,7 @@ import polars as pl
 
 from anomflow.decisions.names import find_tags
 from anomflow.decisions.snooze import BUDGET_PERIOD
-from anomflow.frames import ALERTS, DELIVERIES
+from anomflow.frames import ALERTS, DELIVERIES, LEDGER
 from anomflow.ledger.plan import FACTS, Alert, Known, Move, find_moves, read_alert
 from anomflow.ledger.rows import Rows, chunks
 from anomflow.ledger.states import (
@@ -68,8 +68,8 @@ def count_alerts(recorded: Iterable[Recorded]) -> dict[str, int]:
 
 def ensure_ledger(session: Session, table_key: str) -> None:
     """Create the tables of alerts and deliveries where they do not exist yet."""
-    for table in (ALERTS, DELIVERIES):
-        session.ensure_table(table, table.name(table_key))
+    for table in LEDGER:
+        session.ledger.ensure_table(table, table.name(table_key))
 
 
 def record_judgements(session: Session, table_key: str, judgements: Judgements) -> Recorded:
@@ -78,7 +78,7 @@ def record_judgements(session: Session, table_key: str, judgements: Judgements) 
     The same judgements again change nothing. Alerts near the candidates are read in the same transaction; every change
     is guarded by the state that was read, so that another producer or the alert job can interleave anywhere.
     """
-    alerts = Rows(session, ALERTS, table_key)
+    alerts = Rows(session.ledger, ALERTS, table_key)
     known = Known(_read_judged(alerts, judgements), _read_opened(alerts, judgements))
     moves = find_moves(judgements, known)
     _insert(alerts, judgements, [move for move in moves if move.effect is Effect.INSERT])
@@ -90,7 +90,7 @@ def record_judgements(session: Session, table_key: str, judgements: Judgements) 
 
 def resolve_by_hand(session: Session, table_key: str, alert_id: str, now: datetime, *, why: str = "") -> bool:
     """Resolve an open alert because a person says so (``why``), at ``now`` (UTC); False where it is not open."""
-    alerts = Rows(session, ALERTS, table_key)
+    alerts = Rows(session.ledger, ALERTS, table_key)
     found = [read_alert(row) for row in alerts.read(alerts.equals("alert_id", alert_id)).to_dicts()]
     detail = f" at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" + (f" ({why})" if why else "")
     return any(_resolve_by_hand(alerts, alert, detail) for alert in found)

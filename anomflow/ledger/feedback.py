@@ -52,16 +52,18 @@ def record_feedback(session: Session, table_key: str, opinion: Opinion) -> Given
 
     An open alert that is expected is resolved by hand. The rows of type thumbsup and thumbsdown follow.
     """
-    session.ensure_columns(ALERTS, ALERTS.name(table_key))
-    alerts = Rows(session, ALERTS, table_key)
+    ledger = session.ledger
+    ledger.ensure_columns(ALERTS, ALERTS.name(table_key))
+    alerts = Rows(ledger, ALERTS, table_key)
     found = alerts.read(alerts.equals("alert_id", opinion.alert_id)).to_dicts()
     if not found:
         return Given()
     wanted = _build_columns(opinion)
+    # Even where nothing is new: who died between two databases left the rows behind.
+    _project(session, table_key, {**found[0], **wanted})
     if all(found[0][column] == wanted[column] for column in ("feedback", "feedback_note")):
         return Given(found=True)
-    alerts.update({column: session.literal(value) for column, value in wanted.items()}, alerts.equals("alert_id", opinion.alert_id))
-    _project(session, table_key, {**found[0], **wanted})
+    alerts.update({column: ledger.literal(value) for column, value in wanted.items()}, alerts.equals("alert_id", opinion.alert_id))
     why = f"expected: {opinion.note}" if opinion.note else "expected"
     is_resolved = opinion.word == EXPECTED and resolve_by_hand(session, table_key, opinion.alert_id, opinion.now, why=why)
     return Given(found=True, changed=True, resolved=is_resolved)
@@ -91,9 +93,9 @@ def _project(session: Session, table_key: str, alert: Mapping[str, Any]) -> None
 def read_opinions(session: Session, table_key: str, batch: str) -> pl.DataFrame:
     """Return the alerts of a batch that have feedback (``frames.ALERTS``), oldest first; none where nobody ever gave any."""
     nothing = pl.DataFrame(schema=ALERTS.columns)
-    alerts = Rows(session, ALERTS, table_key)
+    alerts = Rows(session.ledger, ALERTS, table_key)
     try:
-        if "feedback" in session.find_missing(ALERTS, alerts.name):
+        if "feedback" in session.ledger.find_missing(ALERTS, alerts.name):
             return nothing
     except MissingTableError:
         return nothing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from prefect.blocks.core import Block
 
@@ -24,6 +24,14 @@ class RelationalWarehouse(Block):
     @property
     def location(self) -> str:
         raise NotImplementedError
+
+    @property
+    def rows(self) -> Self:
+        return self
+
+    @property
+    def ledger(self) -> Self:
+        return self
 
     def _open(self, *, writable: bool) -> AbstractContextManager[RelationalSession]:
         """Connect, and close when the context ends."""

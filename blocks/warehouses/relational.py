@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, closing
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import polars as pl
 
@@ -74,6 +74,10 @@ class RelationalSession(Quoting, ABC):
     def tie_break(self) -> str:
         # Nothing is the oldest: engines do not agree where it sorts.
         return self.row_id or f"coalesce({self.identifier('metric_value')}, -1.7976931348623157e308)"
+
+    @property
+    def ledger(self) -> Self:
+        return self
 
     def read(self, sql: str) -> pl.DataFrame:
         frame = self._fetch(sql)

@@ -171,7 +171,7 @@ def resolve_one(output: Output, alert: Mapping[str, Any], reason: str, now: date
 
     batch = load_batch(output.metrics, alert["metric_batch"], output.environ)
     why = clean_text(reason) if reason.strip() else ""
-    with open_warehouse(batch).writing() as session:
+    with open_warehouse(batch).ledger.writing() as session:
         done = resolve_by_hand(session, batch.spec.common.table_key, alert["alert_id"], now, why=why)
     return {"metric": alert["metric_name"], "resolved": done, "result": _say(alert, done=done)}
 

@@ -140,7 +140,7 @@ def run_jobs(settings: Mapping[str, str], jobs: Sequence[str], batch: str, momen
 def make_orders() -> None:
     """Make the table that the SQL batch reads, in the demo's own database."""
     warehouse, _ = open_warehouse("orders")
-    with warehouse.writing() as session:
+    with warehouse.rows.writing() as session:
         session.execute((BATCHES / "orders" / "orders_table.sql").read_text(encoding="utf-8"))
 
 

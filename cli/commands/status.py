@@ -118,13 +118,14 @@ def read_outbox(ledgers: Ledgers, window: Window) -> Outbox:
     from anomflow.frames import DELIVERIES  # noqa: PLC0415 - as above
     from anomflow.ledger.deliveries import read_given_up, read_pending  # noqa: PLC0415 - as above
 
-    if ledgers.session is None or not ledgers.has(DELIVERIES):
+    session = ledgers.ledger
+    if session is None or not ledgers.has(DELIVERIES):
         return Outbox()
     key = ledgers.batch.spec.common.table_key
-    given_up = read_given_up(ledgers.session, key, ledgers.batch.name)
+    given_up = read_given_up(session, key, ledgers.batch.name)
     return Outbox(
         ledgers.count(DELIVERIES, "state", ("created", window.since)),
-        read_pending(ledgers.session, key, ledgers.batch.name).to_dicts(),
+        read_pending(session, key, ledgers.batch.name).to_dicts(),
         given_up.filter(given_up["created"] >= window.since).to_dicts(),
     )
 

@@ -71,6 +71,12 @@ WRONG = [
     (f"{RUN}jobs:\n  train: {{timeout: 8d}}", CLOUD, "deploy.yaml:7", "timeout"),
     (RUN.replace("    image: x/y:1\n", ""), CLOUD, "deploy.yaml:3", "no image is set for run; write pools.run.image"),
     (RUN, "model_path: gcs-bucket/m\nalert_methods: slack\n", f"{SHOP}:1", "db is 'duckdb', a file, which is lost when a container of run"),
+    (
+        RUN,
+        "db: bigquery\nledger_db: sqlite/a\nmodel_path: gcs-bucket/m\nalert_methods: slack\n",
+        f"{SHOP}:4",
+        "ledger_db is 'sqlite/a', a file",
+    ),
     (RUN, "db: bigquery\nmodel_path: local://x\nalert_methods: slack\n", f"{SHOP}:4", "model_path is 'local://x', a folder, which is lost"),
     (RUN, "db: bigquery\nmodel_path: gcs-bucket/m\nalert_methods: [slack, file]\n", f"{SHOP}:5", "alert_methods has 'file', which is lost"),
     (RUN, "db: bigquery\nmodel_path: gcs-bucket/m\nalert_methods: console\n", f"{SHOP}:5", "'console' only, which nobody reads"),

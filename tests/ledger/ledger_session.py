@@ -66,6 +66,10 @@ class FileSession:
         self.dialect = dialect
         self.statements = 0
 
+    @property
+    def ledger(self) -> FileSession:
+        return self
+
     def read(self, sql: str) -> pl.DataFrame:
         self.statements += 1
         cursor = self.connection.execute(sql)

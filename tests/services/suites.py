@@ -32,6 +32,7 @@ SUITES: Final[Mapping[str, Suite]] = {
     "s3": Suite(STORES, ("prefect-aws==0.7.12", "moto[server]==5.2.5")),
     "gcs": Suite(STORES, ("prefect-gcp==0.6.22", "google-cloud-storage==3.17.1", "gcp-storage-emulator==2026.7.19")),
     "azure": Suite(STORES, ("prefect-azure==0.4.13", "azure-storage-blob==12.31.0")),
+    "ledger": Suite(["services/test_ledger_killed.py"]),
     "image": Suite(["services/test_image.py"]),
 }
 

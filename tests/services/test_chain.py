@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anomflow.frames import METRIC, SCORE
-from tests.laws.test_crashes import Killer, Mortal
+from tests.laws.test_crashes import Killer, make_mortal
 from tests.services.remote import RemoteWorld, run_at_once
 from tests.world import HOUR, STAGES, START, Clock, at, series
 
@@ -106,14 +106,14 @@ def test_runs_at_once_of_the_whole_chain_record_each_row_and_alert_once(world: R
     assert len(mailbox.ids) == len(set(mailbox.ids))
 
 
-def run_mortal(folder: Path, environ: dict[str, str], kind: str, number: int) -> None:
+def run_mortal(folder: Path, environ: dict[str, str], kind: str, number: int, jobs: tuple[str, ...] = JOBS) -> None:
     from tests.conformance.engines import ENGINES
 
     os.environ.update(environ)
     run = RemoteWorld(folder, Clock(at(329)), kind, ENGINES[kind].build(folder, 30.0)).open(at(329))
     killer = Killer(number)
-    run.warehouse = Mortal(run.warehouse, killer, ())  # type: ignore[assignment]
-    for job in JOBS:
+    run.warehouse = make_mortal(run.warehouse, killer)
+    for job in jobs:
         STAGES[job](run)
 
 

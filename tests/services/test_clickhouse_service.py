@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,15 +12,21 @@ import pytest
 
 from anomflow.errors import WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from anomflow.frames import ALERTS, DELIVERIES, OBSERVATIONS, UTC
+from tests.apart import read_ledger
 from tests.conformance.rows import DAY, build_alert, build_rows, fill, read_all, read_values
 from tests.services.engines.clickhouse import build_warehouse, run_raw
 from tests.services.service import find_free_port
+from tests.services.test_chain import JOBS, count_judged, processes, run_mortal
+from tests.world import HOUR, START, at, series
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from blocks.warehouses.clickhouse import ClickHouseWarehouse
+    from tests.services.remote import RemoteWorld
+    from tests.world import Mailbox
 
+__all__ = ["processes"]
 pytestmark = pytest.mark.services
 
 
@@ -183,3 +191,40 @@ def test_a_service_that_does_not_answer_is_transient_and_a_wrong_password_is_not
 def test_a_statement_ends_with_its_time_and_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="raise statement_timeout_seconds"):
         read(build_warehouse(tmp_path, statement_timeout_seconds=0.3), "select sum(sleepEachRow(0.05)) from numbers(40)")
+
+
+def configure_ledger_apart(world: RemoteWorld) -> None:
+    world.configure("ledger_db: sqlite\nalert_methods: [email]\n")
+    world.put(series("orders", 330, spikes=[327]))
+
+
+def test_an_anomaly_is_told_once_from_a_ledger_in_a_sqlite_file(world: RemoteWorld, mailbox: Mailbox) -> None:
+    configure_ledger_apart(world)
+    world.run(*JOBS, as_of=at(329))
+    world.run(*JOBS, "change", as_of=at(329))
+    assert len(mailbox.mails) == 1
+    assert count_judged(world) == (330, 330)
+    assert find_left(world.warehouse) == ["metrics", "metrics_lock", "metrics_models"]
+    assert read_ledger(world.folder, "_deliveries")["state"].to_list() == ["sent"]
+    assert read_ledger(world.folder, "_alerts").filter(metric_timestamp=START + 327 * HOUR)["status"].to_list() == ["open"]
+
+
+@pytest.mark.timeout(600)
+def test_a_run_killed_between_the_commits_of_its_two_databases_loses_nothing_and_tells_once(
+    world: RemoteWorld, mailbox: Mailbox, processes: Any
+) -> None:
+    configure_ledger_apart(world)
+    world.run("ingest", "train", as_of=at(329))
+    environ = {key: value for key, value in os.environ.items() if key.startswith("ANOMFLOW_")}
+    # The tables are ensured by four effects; scores and alerts are written by the next four, the second of which commits the ledger.
+    child = processes.Process(target=run_mortal, args=(world.folder, environ, world.kind, 5, ("score",)))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    recorded = read_ledger(world.folder, "_alerts")
+    assert recorded.filter(metric_timestamp=START + 327 * HOUR).height == 1
+    assert count_judged(world) == (330, 0)
+    world.run(*JOBS, as_of=at(329.5))
+    assert read_ledger(world.folder, "_alerts")["alert_id"].to_list() == recorded["alert_id"].to_list()
+    assert count_judged(world) == (330, 330)
+    assert len(mailbox.mails) == 1

@@ -20,6 +20,7 @@ from cli.main import build_app
         ("db: duckbd/main", "db is 'duckbd/main', of a kind that there is none of here; known: "),
         ("db: duckbd/main", "Did you mean duckdb?"),
         ("ingest_db: oracle", "ingest_db is 'oracle', of a kind"),
+        ("ledger_db: oracle/x", "ledger_db is 'oracle/x', of a kind"),
         (
             "alert_methods: [file, emial]",
             "alert_methods is 'emial', of a kind that there is none of here; known: console, discord, email, file, mattermost",
@@ -46,6 +47,8 @@ def test_a_doubt_is_a_warning_with_its_line(text: str, words: str, write_metrics
     [
         "db: sqlite\nmodel_path: local://models\nalert_methods: email/ops, file",
         "model_path: gcs-bucket/models",
+        "db: clickhouse\nledger_db: postgres/ledger",
+        "db: bigquery\nledger_db: bigquery\ntable_key: shop.metrics",
         "model_path: s3://shop-models",
         "model_path: gs://shop-models/team/shop/",
         "model_path: az://models/shop",
@@ -75,3 +78,23 @@ def test_validating_needs_no_prefect(write_metrics) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ledger_db: a b", "ledger_db is 'a b'; allowed is a kind (duckdb) or a block (kind/block-name)"),
+        (
+            "table_key: shop.metrics\ndb: bigquery\nledger_db: sqlite",
+            "table_key is 'shop.metrics', and ledger_db 'sqlite', where other schemas are than in db ('bigquery'); write metrics, and name",
+        ),
+    ],
+)
+def test_a_ledger_db_that_cannot_be_is_an_error_with_its_line(text: str, words: str, write_metrics) -> None:
+    write_metrics({"x/x.yaml": f"metric_batch: x\n{text}\ningest_sql: select 1\n"})
+
+    result = CliRunner().invoke(build_app(), ["validate"])
+
+    assert result.exit_code == 2
+    assert "metrics/x/x.yaml:2: " in result.stderr
+    assert words in result.stderr
