@@ -201,6 +201,10 @@ class Mortal:
         self.left, self.warehouse, self.pager = number, run.warehouse, run.load_notifier("pagerduty")
         run.warehouse, run.load_notifier = self, lambda _: self
 
+    @property
+    def ledger(self) -> Mortal:
+        return self
+
     def pass_by(self):
         self.left -= 1
         if self.left < 0:
