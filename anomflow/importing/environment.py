@@ -46,9 +46,8 @@ RENAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "GCP_PROJECT_ID": ("GOOGLE_CLOUD_PROJECT",),
     "AWS_ACCESS_KEY_ID": ("AWS_ACCESS_KEY_ID",),
     "AWS_SECRET_ACCESS_KEY": ("AWS_SECRET_ACCESS_KEY",),
-    "SNOWFLAKE_ACCOUNT": ("SNOWFLAKE_ACCOUNT",),
-    "SNOWFLAKE_USER": ("SNOWFLAKE_USER",),
-    "SNOWFLAKE_PASSWORD": ("SNOWFLAKE_PASSWORD",),
+    **{f"SNOWFLAKE_{field}": (f"ANOMFLOW_SNOWFLAKE_{field}",) for field in ("ACCOUNT", "USER", "PASSWORD", "WAREHOUSE")},
+    **{f"CLICKHOUSE_{field}": (f"ANOMFLOW_CLICKHOUSE_{field}",) for field in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE")},
 }
 # Where a variable (by its name here) belongs in a Prefect block: kind/name and field.
 BLOCK_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -63,9 +62,6 @@ BLOCK_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "GOOGLE_CLOUD_PROJECT": ("gcp-credentials/default", "project"),
     "AWS_ACCESS_KEY_ID": ("aws-credentials/default", "aws_access_key_id"),
     "AWS_SECRET_ACCESS_KEY": ("aws-credentials/default", "aws_secret_access_key"),
-    "SNOWFLAKE_ACCOUNT": ("snowflake-credentials/default", "account"),
-    "SNOWFLAKE_USER": ("snowflake-credentials/default", "user"),
-    "SNOWFLAKE_PASSWORD": ("snowflake-credentials/default", "password"),
 }
 # Variables that set a value for all batches, and the setting of the team's defaults that it becomes.
 SHARED: Final = {"ANOMSTACK_TABLE_KEY": "table_key", "ANOMSTACK_MODEL_PATH": "model_path"}
@@ -74,9 +70,7 @@ _HARMLESS: Final = {
     "ANOMSTACK_MODEL_PATH": re.compile(r"(local|gs|s3)://[A-Za-z0-9_./-]*"),
 }
 _MOTHERDUCK: Final = "ANOMFLOW_MOTHERDUCK_DATABASE"
-_UNBUILT: Final = re.compile(
-    r"ANOMSTACK_(LLM|OPENAI|ANTHROPIC|CLICKHOUSE|POSTGRES|REDSHIFT|SNOWFLAKE)|OPENAI_|ANTHROPIC_|LANGSMITH_|LANGCHAIN_"
-)
+_UNBUILT: Final = re.compile(r"ANOMSTACK_(LLM|OPENAI|ANTHROPIC)|OPENAI_|ANTHROPIC_|LANGSMITH_|LANGCHAIN_")
 _OBSOLETE: Final = re.compile(
     r"ANOMSTACK_(DAGSTER|ADMIN|MAX_RUNTIME|KILL_|RETENTION|DASHBOARD|CONFIG_|AUTO_CONFIG|HOME$|FAILURE_EMAIL|ENABLE_)|DAGSTER_|POSTHOG_"
 )

@@ -9,6 +9,9 @@ import pytest
 import yaml
 
 from anomflow.batches import load_batch, load_batches
+from blocks.environment import list_variables
+from blocks.warehouses.clickhouse import ClickHouseWarehouse
+from blocks.warehouses.snowflake import SnowflakeWarehouse
 
 SALES = """\
 # Sales by country.
@@ -162,6 +165,20 @@ def test_a_database_of_motherduck_or_turso_gets_its_names_here(write_theirs, bri
     names = [line.partition("=")[0] for line in Path("metrics/imported.env").read_text().splitlines()]
     assert {"ANOMFLOW_MOTHERDUCK_DATABASE", "ANOMFLOW_MOTHERDUCK_TOKEN", "ANOMFLOW_TURSO_URL"} <= set(names)
     assert any("set ANOMFLOW_MOTHERDUCK_DATABASE to its name alone" in line for line in told(result.stdout, "look"))
+    assert SECRET not in result.output
+
+
+def test_a_database_of_snowflake_or_clickhouse_gets_its_names_here(write_theirs, bring) -> None:
+    write_theirs(GOOD)
+    theirs = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_WAREHOUSE", "CLICKHOUSE_HOST", "CLICKHOUSE_PASSWORD")
+    Path("theirs/.env").write_text("".join(f"ANOMSTACK_{name}={SECRET}\n" for name in theirs), encoding="utf-8")
+
+    result = bring("--env", "theirs/.env")
+
+    names = [line.partition("=")[0] for line in Path("metrics/imported.env").read_text().splitlines()]
+    assert {f"ANOMFLOW_{name}" for name in theirs} <= set(names)
+    read_here = [*list_variables(SnowflakeWarehouse, "snowflake").values(), *list_variables(ClickHouseWarehouse, "clickhouse").values()]
+    assert {f"ANOMFLOW_{name}" for name in theirs} <= set(read_here)
     assert SECRET not in result.output
 
 
