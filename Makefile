@@ -45,7 +45,7 @@ demo: install  ## replay real data and show the alerts
 	$(BIN)/anomflow demo
 
 test: install  ## run the tests that need nothing but Python
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-services: install  ## run the tests that need a database server, a worker or a cloud, each installed (apt, pip) and started for it
 	$(BIN)/python tests/services/run.py
