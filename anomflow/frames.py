@@ -25,6 +25,10 @@ class Table:
         """Return the table's name under a table key (``metrics`` -> ``metrics_alerts``)."""
         return f"{table_key}{self.suffix}"
 
+    def find_key(self, name: str) -> str:
+        """Return the table key from the table's name (``metrics_alerts`` -> ``metrics``)."""
+        return name.removesuffix(self.suffix)
+
 
 OBSERVATIONS: Final = Table(
     "",
@@ -103,6 +107,13 @@ DELIVERIES: Final = Table(
 
 LEDGER: Final = (ALERTS, DELIVERIES)  # what `ledger_db` keeps
 TABLES: Final = (OBSERVATIONS, MODELS, *LEDGER)
+
+
+def find_table_key(name: str) -> str:
+    """Return the table key from the name of any of its tables."""
+    table = next((table for table in TABLES if table.suffix and name.endswith(table.suffix)), OBSERVATIONS)
+    return table.find_key(name)
+
 
 # What scoring returns: one row a judged bucket or row. `anomaly` is A of the detector's combination;
 # `reason` is null for a scored row, else why it has no score; `snooze_from` and `snooze_until` are the

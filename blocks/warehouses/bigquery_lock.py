@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from anomflow.errors import WarehouseError
-from anomflow.frames import TABLES
+from anomflow.frames import find_table_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +27,7 @@ _LOOK_SECONDS: Final = 0.5
 
 def name_lock(name: str) -> str:
     """Name the table that a writer of any table of a table key changes first."""
-    suffix = next((table.suffix for table in TABLES if table.suffix and name.endswith(table.suffix)), "")
-    return f"{name.removesuffix(suffix)}{_LOCK_SUFFIX}"
+    return f"{find_table_key(name)}{_LOCK_SUFFIX}"
 
 
 def build_taking(lock: str) -> str:

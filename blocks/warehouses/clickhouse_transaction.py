@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from anomflow.errors import WarehouseError
-from anomflow.frames import TABLES, Table
+from anomflow.frames import Table, find_table_key
 from blocks.warehouses.clickhouse_lease import COMMITTING, Lease
 from blocks.warehouses.clickhouse_pending import Pending, read_note, render_note
 from blocks.warehouses.relational import RelationalSession
@@ -107,8 +107,7 @@ class ClickHouseTransaction(RelationalSession):
 
     def _find_family(self, name: str) -> str:
         """Return the table key of a table, with its database."""
-        suffix = next((table.suffix for table in TABLES if table.suffix and name.endswith(table.suffix)), "")
-        return self._qualify(name).removesuffix(suffix)
+        return self._qualify(find_table_key(name))
 
     def _lock(self, name: str) -> None:
         """Wait until no other session writes the tables of this table key; carry out what a dead one was to commit."""

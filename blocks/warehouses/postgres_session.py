@@ -174,7 +174,7 @@ class PostgresSession(AdbcSession):
 
     def _lock(self, table: Table, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""
-        family = name.removesuffix(table.suffix) if table.suffix else name
+        family = table.find_key(name)
         if family in self._locked or not self.writable:
             return
         with self._cursor(**_PLAINLY) as cursor:  # by COPY, a wait that is too long would have no SQLSTATE

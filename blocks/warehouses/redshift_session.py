@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import polars as pl
 
 from anomflow.errors import WarehouseError
-from anomflow.frames import OBSERVATIONS, TABLES, Table
+from anomflow.frames import OBSERVATIONS, Table, find_table_key
 from blocks.warehouses.postgres_errors import Failure
 from blocks.warehouses.postgres_values import fits
 from blocks.warehouses.redshift_errors import MISSING_TABLE, explain, find_state
@@ -31,7 +31,6 @@ _LAYOUT_OF_OTHERS: Final = "sortkey(metric_batch)"
 _NAME: Final = r'(?:"(?:[^"]|"")+"|\w+)'
 _TARGET: Final = re.compile(rf"\s*(?:update|delete\s+from|insert\s+into)\s+({_NAME}(?:\.{_NAME})*)", re.IGNORECASE)
 _DROPPED: Final = re.compile(rf"\s*drop\s+table\s+({_NAME}(?:\.{_NAME})*)\s*", re.IGNORECASE)
-_SUFFIXES: Final = tuple(table.suffix for table in TABLES if table.suffix)
 
 
 class RedshiftSession(RedshiftStatements):
@@ -60,7 +59,7 @@ class RedshiftSession(RedshiftStatements):
 
     def execute(self, sql: str) -> int:
         if found := _TARGET.match(sql):
-            self._lock_family(_find_family(found[1]))
+            self._lock_family(find_table_key(_read_name(found[1])))
         changed = super().execute(sql)
         if dropped := _DROPPED.fullmatch(sql):
             self._drop_lock(_read_name(dropped[1]))
@@ -120,7 +119,7 @@ class RedshiftSession(RedshiftStatements):
 
     def _lock(self, table: Table, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""
-        self._lock_family(name.removesuffix(table.suffix) if table.suffix else name)
+        self._lock_family(table.find_key(name))
 
     def _lock_family(self, family: str) -> None:
         if family in self._locked or not self.writable:
@@ -169,12 +168,6 @@ class RedshiftSession(RedshiftStatements):
     def _drop_lock(self, family: str) -> None:
         self._run(f"drop table if exists {self.identifier(f'{family}_lock')}")
         self._locked.discard(family)
-
-
-def _find_family(quoted: str) -> str:
-    """Return the table key of a table that stands in SQL."""
-    name = _read_name(quoted)
-    return next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
 
 
 def _read_name(quoted: str) -> str:

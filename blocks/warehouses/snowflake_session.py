@@ -108,8 +108,7 @@ class SnowflakeSession(SnowflakeStatements):
 
     def _lock(self, table: Table, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""
-        family = name.removesuffix(table.suffix) if table.suffix else name
-        self._lock_family(family)
+        self._lock_family(table.find_key(name))
 
     def _lock_family(self, family: str) -> None:
         lock = f"{family}_lock"
