@@ -215,10 +215,7 @@ class BigQuerySession(RelationalSession):
             quoted, kind = self.identifier(wrong[0]), self.column_types[table.columns[wrong[0]].base_type()]
             cast = f"timestamp({quoted})" if kind == "timestamp" else f"cast({quoted} as {kind})"
             copied = f"create table `NEW` as select * replace ({cast} as {quoted}) from {self.identifier(name)}"
-            raise WarehouseError(
-                f"{self.location}: column {wrong[0]} of table {name!r} is {found[wrong[0]]}, where values do not come back as they were "
-                f"written. Copy the table and name the copy as table_key: {copied}"
-            )
+            raise self._build_misfit(name, wrong[0], found[wrong[0]], f". Copy the table and name the copy as table_key: {copied}")
 
     def _begin(self) -> None:
         if not self._is_begun:

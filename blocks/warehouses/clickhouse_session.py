@@ -195,10 +195,7 @@ class ClickHouseSession(ClickHouseTransaction):
         if wrong:
             column = wrong[0]
             change = f"alter table {self.identifier(name)} modify column {self.identifier(column)} {self._declare(table, column)}"
-            raise WarehouseError(
-                f"{self.location}: column {column} of table {name!r} is {found[column]}, where values do not come back as they were "
-                f"written. Change it: {change}"
-            )
+            raise self._build_misfit(name, column, found[column], f". Change it: {change}")
 
     def _check_times(self, pending: Pending, rows: pl.DataFrame) -> None:
         name = pending.table.replace("`", "")

@@ -167,10 +167,8 @@ class PostgresSession(AdbcSession):
         wrong = [column for column, kind in found.items() if not fits(kind, table.columns[column])]
         if wrong:
             quoted, kind = self.identifier(wrong[0]), self.column_types[table.columns[wrong[0]].base_type()]
-            raise WarehouseError(
-                f"{self.location}: column {wrong[0]} of table {name!r} is {found[wrong[0]]}, where values do not come back as they were "
-                f"written. Change it: alter table {self.identifier(name)} alter column {quoted} type {kind} using {quoted}::{kind}"
-            )
+            change = f"alter table {self.identifier(name)} alter column {quoted} type {kind} using {quoted}::{kind}"
+            raise self._build_misfit(name, wrong[0], found[wrong[0]], f". Change it: {change}")
 
     def _lock(self, table: Table, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""

@@ -112,10 +112,8 @@ class RedshiftSession(RedshiftStatements):
         wrong = [column for column in columns if not fits(self._types[name].get(column, "in another case"), table.columns[column])]
         if wrong:
             kind = self.column_types[table.columns[wrong[0]].base_type()]
-            raise WarehouseError(
-                f"{self.location}: column {wrong[0]} of table {name!r} is {self._types[name].get(wrong[0])}, where values do not come "
-                f"back as they were written; make it {kind} (a new column, filled by an update, in place of the old one)"
-            )
+            advice = f"; make it {kind} (a new column, filled by an update, in place of the old one)"
+            raise self._build_misfit(name, wrong[0], self._types[name].get(wrong[0]), advice)
 
     def _lock(self, table: Table, name: str) -> None:
         """Wait until no other session writes the tables of this table key."""

@@ -185,6 +185,11 @@ class RelationalSession(Quoting, ABC):
         for column in columns:
             self.execute(f"alter table {self.identifier(name)} add column {self.identifier(column)} {self._declare(table, column)}")
 
+    def _build_misfit(self, name: str, column: str, found: str | None, advice: str) -> WarehouseError:
+        """Tell of a column of a type that is not ours; ``advice`` ends the sentence."""
+        place = f"{self.location}: column {column} of table {name!r}"
+        return WarehouseError(f"{place} is {found}, where values do not come back as they were written{advice}")
+
     def _match_columns(self, table: Table, name: str) -> list[str]:
         if name not in self._columns:
             found = self._find_columns(name)

@@ -97,10 +97,8 @@ class SnowflakeSession(SnowflakeStatements):
         wrong = [column for column in columns if not fits(self._types[name][column.upper()], table.columns[column])]
         if wrong:
             kind = self.column_types[table.columns[wrong[0]].base_type()]
-            raise WarehouseError(
-                f"{self.location}: column {wrong[0]} of table {name!r} is {self._types[name][wrong[0].upper()]}, where values do not come "
-                f"back as they were written; make it {kind} (a new column, filled by an update, in place of the old one)"
-            )
+            advice = f"; make it {kind} (a new column, filled by an update, in place of the old one)"
+            raise self._build_misfit(name, wrong[0], self._types[name][wrong[0].upper()], advice)
 
     def _resume(self) -> None:
         for lock in self._locks:
