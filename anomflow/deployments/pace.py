@@ -23,3 +23,7 @@ class Pace:
         while len(self._moments) > self.limit:
             self._moments.popleft()
         return start - now
+
+    def has_room(self, count: int, now: float) -> bool:
+        """Tell whether this many could be reserved at a time in seconds without waiting."""
+        return sum(moment > now - MINUTE for moment in self._moments) + count <= self.limit

@@ -63,9 +63,14 @@ class Api:
 
     def __init__(self, client: PrefectClient, pace: Pace, url: str) -> None:
         self._client, self._pace, self._url = client, pace, url
+        self._is_here = _is_here(url)
         # A server on this machine writes to SQLite as a rule, where writers at once wait for one another: twice as long for four.
-        self._places = asyncio.Semaphore(1 if _is_here(url) else CONNECTIONS)
+        self._places = asyncio.Semaphore(1 if self._is_here else CONNECTIONS)
         self.requests = 0
+
+    def is_cheap(self, requests: int) -> bool:
+        """Tell whether this many requests cost less than what they spare the server: on this machine, where the rate has room."""
+        return self._is_here and self._pace.has_room(requests, time.monotonic())
 
     async def ask(self, method: str, path: str, body: Any = None, *, absent_ok: bool = False) -> Any:
         """Send a request and return its answer; None for what is not there, where that is fine.

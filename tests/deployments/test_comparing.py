@@ -86,6 +86,12 @@ def test_a_field_that_differs_is_named_with_who_changed_it(field, old, path):
     assert tell(plan([wanted()], [server(before, known=False)])) == [("update", "score/sales", [(path, False)])]
 
 
+def test_schedules_that_are_all_missing_are_told_as_nobodys_change():
+    cut_short = server(wanted(), schedules={})
+    assert tell(plan([wanted()], [cut_short])) == [("update", "score/sales", [("schedules.default", False)])]
+    assert plan([wanted()], [cut_short]).paused == ()
+
+
 def test_values_that_may_be_secrets_are_not_shown():
     comparison = plan([wanted()], [server(wanted(job_variables={"env": {"TOKEN": "older"}}, description="Old"))])
     assert "hush" not in repr(comparison)
@@ -242,3 +248,11 @@ def test_no_minute_sees_more_requests_than_the_pace():
         now += 1
     assert starts[:4] == [0, 1, 2, 60]
     assert all(later - earlier >= 60 for earlier, later in zip(starts, starts[3:], strict=False))
+
+
+def test_there_is_room_for_what_need_not_wait():
+    pace = Pace(3)
+    pace.reserve(0.0)
+    pace.reserve(30.0)
+    assert [pace.has_room(count, 59.0) for count in (1, 2)] == [True, False]
+    assert [pace.has_room(count, 61.0) for count in (2, 3)] == [True, False]

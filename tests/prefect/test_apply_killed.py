@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ PLACED = DEPLOY.replace("process", "process, directory: /opt/app")
 
 @dataclass
 class Moment:
-    """The n-th request of a kind, at which a client waits for its end; ``is_heard``: the server got the request.
+    """The n-th request that a pattern finds, at which a client waits for its end; ``is_heard``: the server got the request.
 
     With a ``code`` the client gets this answer instead, from then on ``always`` or once.
     """
@@ -44,8 +45,9 @@ class Moment:
 
     def is_now(self, request: str) -> bool:
         """Count a request, and tell whether it is the one."""
-        self.count -= request.startswith(self.request)
-        is_first = self.count == 0 and request.startswith(self.request)
+        is_one = re.match(self.request, request) is not None
+        self.count -= is_one
+        is_first = self.count == 0 and is_one
         return is_first or (self.count <= 0 and self.code is not None and self.always)
 
     def hold(self) -> None:
@@ -167,6 +169,7 @@ def expected(api: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     ("moment", "left"),
     [
         pytest.param(Moment("POST /deployments/ ", 4, is_heard=False), 2, id="before-a-deployment"),
+        pytest.param(Moment("POST /deployments/[^/]+/schedules ", 2), 2, id="between-a-deployment-and-its-schedule"),
         pytest.param(Moment("POST /automations/ ", 1, is_heard=True), 2, id="before-the-answer-of-a-new-automation"),
         pytest.param(Moment("DELETE /deployments/", 1, is_heard=True), 1, id="between-removals"),
     ],
@@ -191,6 +194,7 @@ def test_an_apply_that_is_killed_is_finished_by_the_next(project, expected, mome
         pytest.param(Moment("POST /deployments/ ", 2, code=401), "answers 401: the API key is wrong or expired", id="key-expires"),
         pytest.param(Moment("POST /deployments/ ", 2, code=500), "answers 500", id="server-breaks"),
         pytest.param(Moment("POST /deployments/ ", 2, code=429), "answers 429: the server still takes no more requests", id="too-many"),
+        pytest.param(Moment("POST /deployments/[^/]+/schedules ", 1, code=422, always=False), "422: ", id="a-schedule-is-refused"),
         pytest.param(Moment("POST /automations/ ", 1, code=422, always=False), "422: ", id="one-is-refused"),
     ],
 )
