@@ -77,9 +77,9 @@ class Outbox:
 
 def find_interval(cron: str, now: datetime) -> timedelta:
     """Return the longest time between the next few times of a cron."""
-    from cronsim import CronSim  # noqa: PLC0415 - needed by `status` only
+    from anomflow.crons import open_cron  # noqa: PLC0415 - needed by `status` only
 
-    times = CronSim(cron, now)
+    times = open_cron(cron, now)
     found = [next(times) for _ in range(4)]
     return max(later - earlier for earlier, later in pairwise(found))
 

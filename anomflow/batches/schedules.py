@@ -6,7 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
+
+from anomflow.crons import open_cron
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 # month are left out: no step divides every month.
 _TURNS: Final = {0: ("minutes", 0, 60), 1: ("hours", 0, 24), 3: ("months", 1, 12), 4: ("weekdays", 0, 7)}
 _STEP: Final = re.compile(r"(?:\*|0|0-59|0-23)/(\d+)")
+# What CronSim reads and Prefect does not, or not like this: in which field, the words about it.
+_STRANGE: Final = (
+    (2, re.compile(r"\bLW\b", re.IGNORECASE), "is a day that Prefect does not know; write L for the last one"),
+    (4, re.compile(r"\w+L\b", re.IGNORECASE), "is a weekday that Prefect does not know; write for example 5#1 for the first Friday"),
+    *((position, re.compile(r"\b(\w+)-\1\b", re.IGNORECASE), "is everything to Prefect; write the value once") for position in range(5)),
+)
 _EXAMPLE: Final = "write for example */10 * * * *"
 # Any date will do: whether a schedule ever fires does not depend on the year.
 _SOME_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
@@ -27,19 +35,31 @@ def find_schedule_error(schedule: str) -> str | None:
         names = "@hourly, @daily, @weekly, @monthly or @yearly"
         return f"which is not a cron schedule: it has {len(fields)} fields, not 5; {_EXAMPLE}, or {names}"
     try:
-        fires = next(CronSim(schedule, _SOME_DAY), None) is not None
+        fires = all(next(open_cron(text, _SOME_DAY), None) is not None for text in (schedule, " ".join([*fields[:4], "*"])))
     except CronSimError as error:
         if not _has_good_day(fields):
             return f"which is not a cron schedule: {error}; {_EXAMPLE}"
         fires = False
-    return None if fires else "which never fires: none of its months has such a day; to switch a job off, set disable_<job>: true"
+    never = "which never fires: none of its months has such a day; to switch a job off, set disable_<job>: true"
+    return _find_strange(fields) if fires else never
+
+
+def _find_strange(fields: list[str]) -> str | None:
+    """Say what Prefect would refuse, or read as something else; None where it reads the same."""
+    for position, pattern, words in _STRANGE:
+        if found := pattern.search(fields[position]):
+            return f"in which {found[0]} {words}"
+    day, weekday = fields[2], fields[4]
+    if "#" in weekday and day != "*":
+        return f"which has day of the month {day} beside weekday {weekday}, and with that Prefect starts nothing; leave the day *"
+    return None
 
 
 def _has_good_day(fields: list[str]) -> bool:
     """Tell whether the fields are right when the month is left open, so that only the two together never come."""
     try:
-        CronSim(" ".join([*fields[:3], "*", fields[4]]), _SOME_DAY)
-        CronSim(" ".join([*fields[:2], "*", *fields[3:]]), _SOME_DAY)
+        open_cron(" ".join([*fields[:3], "*", fields[4]]), _SOME_DAY)
+        open_cron(" ".join([*fields[:2], "*", *fields[3:]]), _SOME_DAY)
     except CronSimError:
         return False
     return True

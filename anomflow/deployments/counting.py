@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from cronsim import CronSim
-
+from anomflow.crons import open_cron
 from anomflow.deploy_spec import DEPLOY_JOBS
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def count_runs(cron: str) -> float:
 
 def _count(cron: str, until: datetime) -> int:
     count = 0
-    for moment in CronSim(cron, _START):
+    for moment in open_cron(cron, _START):
         if moment > until:
             break
         count += 1

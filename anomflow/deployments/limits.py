@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from cronsim import CronSim
-
+from anomflow.crons import open_cron
 from anomflow.deployments.counting import REQUESTS_PER_RUN
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def count_peak(deployments: Iterable[Deployment]) -> int:
     crons = Counter(schedule.cron for deployment in deployments for schedule in deployment.schedules if schedule.active)
     starts: Counter[datetime] = Counter()
     for cron, count in crons.items():
-        for moment in CronSim(cron, _DAY_START - timedelta(seconds=1)):
+        for moment in open_cron(cron, _DAY_START - timedelta(seconds=1)):
             if moment >= _DAY_START + timedelta(days=1):
                 break
             starts[moment] += count

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 from cronsim import CronSim
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.server.schemas.schedules import CronSchedule as ServerSchedule
 
 from anomflow.batches import load_batch
 from anomflow.batches.schedules import find_schedule_error
+from anomflow.crons import open_cron
 from anomflow.setting_types import expand_cron
 from anomflow.spec import JOBS, BatchSpec
 
@@ -33,9 +36,33 @@ def test_what_is_accepted_here_is_accepted_by_prefect(schedule: str) -> None:
     assert CronSchedule(cron=schedule).cron == schedule
 
 
-@pytest.mark.parametrize("schedule", ["", "0 0 30 2 *", "0 0 31 2,4,6,9,11 *", "* * * * * *", "0 0 1W * *", "1-70 * * * *"])
+@pytest.mark.parametrize("schedule", ["", "0 0 30 2 *", "0 0 31 2,4,6,9,11 *", "* * * * * *", "0 0 1W * *", "1-70 * * * *", "0 0 31 2 mon"])
 def test_what_is_no_schedule_or_never_fires_is_told(schedule: str) -> None:
     assert find_schedule_error(schedule) is not None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ("0 0 LW * *", "in which LW is a day that Prefect does not know"),
+        ("0 0 * * 5L", "in which 5L is a weekday that Prefect does not know"),
+        ("0 9-9 * * *", "in which 9-9 is everything to Prefect; write the value once"),
+        ("0 0 * * Mon-MON", "in which Mon-MON is everything to Prefect"),
+        ("0 0 13 * 5#2", "with that Prefect starts nothing; leave the day *"),
+    ],
+)
+def test_what_prefect_refuses_or_reads_as_something_else_is_told(schedule: str, words: str) -> None:
+    assert words in str(find_schedule_error(schedule))
+
+
+BOTH = ["0 6 */15 * mon", "0 6 13 * */2", "0 6 */1 * mon", "0 6 1-31 * fri", "30 6 1,15 2-4 0-7", "0 6 */10 * */3", "0 6 5 * 1-7"]
+
+
+@pytest.mark.parametrize("schedule", BOTH)
+def test_days_of_the_month_and_of_the_week_are_read_as_prefect_reads_them(schedule: str) -> None:
+    prefect = asyncio.run(ServerSchedule(cron=schedule).get_dates(6, START))
+
+    assert [next(times) for times in [open_cron(schedule, START)] for _ in range(6)] == prefect
 
 
 @pytest.mark.parametrize("job", JOBS)
