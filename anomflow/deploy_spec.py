@@ -20,8 +20,9 @@ TIMEOUT_VARIABLE: Final = "ANOMFLOW_RUN_TIMEOUT"
 HEARTBEAT_VARIABLE: Final = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 _HEARTBEAT: Final = timedelta(seconds=180)
 # One that comes late, or is lost, takes no run for dead.
-_HEARTBEATS_MISSED: Final = 3
-_LEAST_HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30) * _HEARTBEATS_MISSED
+HEARTBEATS_MISSED: Final = 3
+LEAST_HEARTBEAT_SECONDS: Final = 30
+_LEAST_HEARTBEAT_TIMEOUT: Final = timedelta(seconds=LEAST_HEARTBEAT_SECONDS) * HEARTBEATS_MISSED
 # A Prefect server refuses to wait less for what does not come.
 _LEAST_WAIT: Final = timedelta(seconds=10)
 
@@ -173,9 +174,9 @@ class Watch(_Part):
     @property
     def heartbeat_seconds(self) -> int | None:
         """Return how often runs have to show a sign of life; None: as often as they do by themselves."""
-        if self.heartbeat_timeout is None or self.heartbeat_timeout >= _HEARTBEAT * _HEARTBEATS_MISSED:
+        if self.heartbeat_timeout is None or self.heartbeat_timeout >= _HEARTBEAT * HEARTBEATS_MISSED:
             return None
-        return int(self.heartbeat_timeout / _HEARTBEATS_MISSED / timedelta(seconds=1))
+        return int(self.heartbeat_timeout / HEARTBEATS_MISSED / timedelta(seconds=1))
 
 
 class DeployFile(_Part):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from anomflow.deploy_spec import HEARTBEAT_VARIABLE, HEARTBEATS_MISSED, LEAST_HEARTBEAT_SECONDS
 from anomflow.deployments.job_templates import find_variable_errors
 from anomflow.deployments.placement import Place, Placement, resolve
 from anomflow.deployments.plan_checks import describe_unknown_pool
 from anomflow.deployments.sizes import find_size_error
+from anomflow.deployments.templates import find_variable
 from anomflow.deployments.variables import POOL_FIELDS, build_job_variables, find_worker, is_container
 from anomflow.errors import Problem
+from anomflow.setting_types import format_duration
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
-    from anomflow.deploy_spec import PoolSpec
+    from anomflow.deploy_spec import PoolSpec, Watch
 
 _LOCAL_DATABASES: Final = ("duckdb", "sqlite")
 _LOCAL_STORES: Final = ("local", "local-file-system")
@@ -60,9 +64,27 @@ def _check_container(place: Place, placement: Placement, pool: PoolSpec) -> Iter
 
 def _check_variables(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
     variables = {name: value for name, value in build_job_variables(placement).items() if value is not None}
+    if message := _find_heartbeat_error(place.plan.spec.watch, variables.get("env")):
+        yield place.problem("job_variables", message)
     for name, message in find_variable_errors(find_worker(pool), variables):
         field = "job_variables" if name in placement.job_variables else _PLATFORM_VARIABLES.get(name, name)
         yield place.problem(field, message)
+
+
+def _find_heartbeat_error(watch: Watch, environment: object) -> str | None:
+    """Say why runs that set their own pace of signs of life would be taken for dead, or would not start; None where they are fine."""
+    text = environment.get(HEARTBEAT_VARIABLE) if isinstance(environment, Mapping) else None
+    if not text or not isinstance(text, str) or find_variable(text)[0]:
+        return None
+    if not text.isdecimal() or int(text) < LEAST_HEARTBEAT_SECONDS:
+        return f"{HEARTBEAT_VARIABLE} is {text!r}, with which no run of Prefect starts; write {LEAST_HEARTBEAT_SECONDS} or more (seconds)"
+    needed = timedelta(seconds=int(text)) * HEARTBEATS_MISSED
+    if watch.heartbeat_timeout is None or needed <= watch.heartbeat_timeout:
+        return None
+    return (
+        f"{HEARTBEAT_VARIABLE} is {text!r} seconds, and the server takes a run for dead that shows no sign of life for"
+        f" {format_duration(watch.heartbeat_timeout)}; leave it out, or set watch.heartbeat_timeout: {format_duration(needed)} or more"
+    )
 
 
 def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:

@@ -103,6 +103,29 @@ WRONG = [
 ]
 
 
+BEAT = "deploy: {job_variables: {env: {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: '%s'}}}"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds", "words"),
+    [
+        ("9min", "181", "takes a run for dead that shows no sign of life for 9min; leave it out, or set watch.heartbeat_timeout: 543s"),
+        ("90s", "60", "or set watch.heartbeat_timeout: 3min or more"),
+        ("null", "29", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY is '29', with which no run of Prefect starts; write 30 or more"),
+        ("9min", "1m", "is '1m', with which no run"),
+    ],
+)
+def test_signs_of_life_that_come_too_seldom_are_told(find_problems, timeout, seconds, words):
+    (found,) = find_problems({"shop": BEAT % seconds}, f"watch: {{heartbeat_timeout: {timeout}}}")
+    assert found.startswith(f"{SHOP}:3: PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
+    assert words in found
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [("9min", "180"), ("null", "3600"), ("90s", "30"), ("9min", "{{ $BEAT }}")])
+def test_signs_of_life_that_come_in_time_are_let_through(find_problems, timeout, seconds):
+    assert find_problems({"shop": BEAT % seconds}, f"watch: {{heartbeat_timeout: {timeout}}}") == []
+
+
 @pytest.mark.parametrize(("deploy", "batch", "place", "words"), WRONG, ids=lambda text: text[:40])
 def test_what_prefect_would_ignore_is_told_with_its_place(find_problems, deploy, batch, place, words):
     (found,) = find_problems({"shop": batch}, deploy)
