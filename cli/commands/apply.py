@@ -80,8 +80,11 @@ def _tell(output: Output, drawn: Drawn, outcome: Outcome) -> None:
         return
     for step, reason in sorted(outcome.failed, key=lambda item: item[0].name):
         output.print_failure(f"{step.kind} {step.name}: {reason}")
-    if outcome.skipped:
-        output.print_failure(f"{len(outcome.skipped)} were not removed, since not all else worked; run apply again")
+    kept = sum(step.action == "remove" for step in outcome.skipped)
+    if left := len(outcome.skipped) - kept:
+        output.print_failure(f"{left} were left as they are, since what they need could not be made; run apply again")
+    if kept:
+        output.print_failure(f"{kept} were not removed, since not all else worked; run apply again")
     for name in drawn.comparison.paused:
         typer.echo(f"paused by hand, left so: {escape_text(name)}")
     typer.echo(f"{count_steps(outcome.done) or 'no difference'} ({drawn.requests} API requests)")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """What came of the steps: those that were done, and why others were not."""
+    """What came of the steps: those that were done, why others were not, and those that were not tried because of these."""
 
     done: list[Step] = field(default_factory=list)
     failed: list[tuple[Step, str]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Applier:
             await self._run(make, (step for step in comparison.steps if step.kind == kind and step.action != "remove"))
         removals = [step for step in comparison.steps if step.action == "remove"]
         if self.outcome.failed:
-            self.outcome.skipped = removals
+            self.outcome.skipped += removals
         else:
             # A deployment takes its automations with it.
             for kind in ("automation", "deployment"):
@@ -76,12 +76,25 @@ class Applier:
             raise errors.exceptions[0] from None
 
     async def _try(self, act: Callable[[Step], Awaitable[None]], step: Step) -> None:
+        if self._lacks(step):
+            self.outcome.skipped.append(step)
+            return
         try:
             await act(step)
         except ApiError as error:
             self.outcome.failed.append((step, str(error)))
         else:
             self.outcome.done.append(step)
+
+    def _lacks(self, step: Step) -> bool:
+        """Tell whether a step needs what could not be made before it: a deployment its pool, an automation its deployments."""
+        if step.action == "remove":
+            return False
+        if step.kind == "deployment":
+            pool = self._wish.deployments[step.name].fields["work_pool"]
+            return any((other.kind, other.name) == ("pool", pool) for other, _ in self.outcome.failed)
+        is_automation = step.kind == "automation"
+        return is_automation and any(ref.startswith(DEPLOYMENT_REF) and ref not in self._ids for ref in self._find_references(step.name))
 
     async def _make_flows(self, comparison: Comparison) -> None:
         jobs = {step.name.partition("/")[0] for step in comparison.steps if (step.kind, step.action) == ("deployment", "create")}

@@ -108,6 +108,18 @@ def test_nothing_is_removed_before_all_else_worked(project):
     assert set(name_steps(call("apply", "--yes")["done"])) == {"remove pipeline/web", "remove plot/web"}
 
 
+def test_a_pool_that_cannot_be_made_is_one_error_and_what_needs_it_is_left(project):
+    Path("deploy.yaml").write_text(DEPLOY.replace("process}", "process}, push: {type: 'ecs:push', image: x}"))
+    write_batch("web", SHOP.replace("shop", "web") + "db: bigquery\nmodel_path: s3://a\nalert_methods: slack\ndeploy: {work_pool: push}\n")
+    done = call("apply", "--yes", code=1)
+    assert [step["name"] for step in done["failed"]] == ["push"]
+    assert {step["name"] for step in done["skipped"]} == {"pipeline/web", "plot/web", "anomflow trial: plot/web after pipeline/web"}
+    assert read("pipeline/shop").name == "shop"
+    told = CliRunner().invoke(build_app(), ["apply", "--yes"]).stderr.splitlines()
+    assert "this server knows no work pools of the type ecs:push (push pools are Prefect Cloud's)" in told[0]
+    assert told[1] == "error: 3 were left as they are, since what they need could not be made; run apply again"
+
+
 def test_what_belongs_to_others_stands_in_the_way(project):
     with get_client(sync_client=True) as client:
         flow = client.create_flow_from_name("plot")
