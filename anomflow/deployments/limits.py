@@ -1,4 +1,7 @@
-"""Which limits of Prefect Cloud's plans deployments touch (https://docs.prefect.io/v3/concepts/rate-limits, September 2026)."""
+"""Which limits deployments touch: of Prefect Cloud's plans, and of a server of one's own.
+
+Source: https://docs.prefect.io/v3/concepts/rate-limits (September 2026).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 _HOBBY_DEPLOYMENTS: Final = 5
 # Requests to the API in a minute.
 RATES: Final = (("Hobby", 625), ("Starter", 1_250), ("Team", 2_500), ("Pro", 5_000))
+# More in one request a busy server on SQLite did not take: 2,000 were refused after 41 s, since its other tasks write meanwhile.
+_SCHEDULES: Final = 1_000
 _DAY_START: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -39,6 +44,12 @@ def find_limits(deployments: Iterable[Deployment], rate: int) -> tuple[str, ...]
 def _find(deployments: list[Deployment], rate: int) -> Iterator[str]:
     if len(deployments) > _HOBBY_DEPLOYMENTS:
         yield f"Prefect Cloud's Hobby plan holds {_HOBBY_DEPLOYMENTS} deployments; these are {len(deployments)}"
+    most = max(deployments, key=lambda item: len(item.schedules), default=None)
+    if most is not None and len(most.schedules) > _SCHEDULES:
+        yield (
+            f"{most.key} has {len(most.schedules):,} schedules, which are one request; a server on SQLite may refuse it, or need longer"
+            " than the minute that apply waits: use another layout"
+        )
     requests = count_peak(deployments) * REQUESTS_PER_RUN
     if beaten := [name for name, limit in RATES if requests > limit]:
         yield (

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from anomflow.deploy_spec import DeployFile, Watch
 from anomflow.deployments.automations import OFF_TAG, Automation, build_automations
 from anomflow.deployments.comparing import Comparison, Wish, compare, covers, hold, mark
+from anomflow.deployments.deployment import Deployment, Schedule, WorkPool
 from anomflow.deployments.found import Found, FoundAutomation, FoundDeployment
 from anomflow.deployments.limits import count_peak, find_limits
 from anomflow.deployments.pace import Pace
@@ -239,6 +240,17 @@ def test_limits_of_plans_are_named(build_project):
     assert count_peak(deployments) == 6
     assert [text for text in find_limits(deployments, 700) if "Hobby" in text] == [*find_limits(deployments, 700)]
     assert find_limits(list(deployments)[:1], 500) == ()
+
+
+def test_more_schedules_than_one_request_should_bring_are_a_limit():
+    pool = WorkPool("local", "default", {})
+    few, many = (
+        Deployment("score", "trial", "", (), pool, schedules=tuple(Schedule("0 * * * *", "UTC", False, f"s{n}") for n in range(count)))
+        for count in (1000, 1001)
+    )
+    assert find_limits([few], 500) == ()
+    (limit,) = find_limits([many], 500)
+    assert "score/trial has 1,001 schedules, which are one request" in limit
 
 
 def test_no_minute_sees_more_requests_than_the_pace():
