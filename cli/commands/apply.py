@@ -50,7 +50,7 @@ def apply(
     drawn = asyncio.run(draw(spec, build_wish(spec, deployments, only), pace))
     if not output.as_json:
         output.print_problems(warnings)
-    if drawn.comparison.steps and not yes:
+    if drawn.comparison.steps and not drawn.comparison.conflicts and not yes:
         _ask(drawn)
     outcome, requests = asyncio.run(carry_out(drawn, pace))
     _tell(output, replace(drawn, requests=drawn.requests + requests), outcome)
