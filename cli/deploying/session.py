@@ -58,10 +58,12 @@ def _read_schema(job: str) -> Mapping[str, Any]:
 
 
 async def draw(plan: DeployPlan, wish: Wish, pace: Pace) -> Drawn:
-    """Compare the files with the configured server; raises what stands in the way."""
+    """Compare the files with the configured server; raises what stands in the way, and AnomflowError for a batch that nobody knows."""
     async with open_api(pace) as api:
         server = await read_server(api, plan.spec)
         comparison = compare(wish, server.found)
+        if wish.only is not None and not wish.deployments and all(step.kind != "deployment" for step in comparison.steps):
+            raise AnomflowError(f"--only names {wish.only!r}, of which there are no deployments, neither in the files nor on the server")
         return Drawn(wish, server, comparison, api.requests)
 
 

@@ -126,7 +126,18 @@ def test_what_belongs_to_others_stands_in_the_way(project):
         client.create_deployment(flow, "shop", description="Theirs", enforce_parameter_schema=False)
     assert "belongs to no project of Anomflow" in call("plan", "--check", code=3)["conflicts"][0]
     assert "Nothing was changed" in call("apply", "--yes", code=1)["error"]["message"]
+    asked = CliRunner().invoke(build_app(), ["apply"])  # there is nothing to say yes to
+    assert (asked.exit_code, "Apply this?" in asked.output) == (1, False)
     assert read("plot/shop").description == "Theirs"
+
+
+def test_a_batch_that_nobody_knows_is_an_error_and_one_that_is_gone_is_not(project):
+    call("apply", "--yes")
+    assert "--only names 'shpo', of which there are no deployments" in call("plan", "--only", "shpo", code=1)["error"]["message"]
+    assert "'shpo'" in call("apply", "--yes", "--only", "shpo", code=1)["error"]["message"]
+    (project / "metrics" / "web" / "web.yaml").unlink()
+    done = call("apply", "--yes", "--only", "web")["done"]
+    assert name_steps(done) == ["remove pipeline/web", "remove plot/web"]
 
 
 HOOK = "https://hooks.slack.com/services/T0001/B0001/h00kKey0123"
