@@ -23,10 +23,11 @@ _DONE: Final = {"create": "new", "update": "changed", "remove": "removed"}
 
 @dataclass(frozen=True)
 class Sums:
-    """What the deployments make in a month, and the limits that they touch."""
+    """What the deployments make in a month, the limits that they touch, and about how many requests an apply takes."""
 
     load: Load
     limits: tuple[str, ...]
+    requests: int
 
 
 def describe_step(step: Step) -> dict[str, Any]:
@@ -44,16 +45,16 @@ def describe_plan(comparison: Comparison, sums: Sums, warnings: Sequence[Problem
         "drifted": comparison.drifted,
         "conflicts": comparison.conflicts,
         **asdict(sums.load),
-        "apply_requests": estimate_requests(comparison.steps),
+        "apply_requests": sums.requests,
         "limits": sums.limits,
         "problems": [describe_problem(problem) for problem in warnings],
     }
 
 
-def estimate_requests(steps: Iterable[Step]) -> int:
-    """Estimate the API requests of an apply: reading, then one a step, more for what has parts."""
-    weights = {"pool": 2, "block type": 4, "channel": 5}
-    return 12 + sum(weights.get(step.kind, 1) for step in steps)
+def estimate_requests(steps: Iterable[Step], *, in_parts: bool = False) -> int:
+    """Estimate the API requests of an apply: reading, then one a step, more for what has parts, as new deployments may have."""
+    weights = {("pool", "create"): 2, ("block type", "create"): 4, ("channel", "update"): 5, ("deployment", "create"): 1 + in_parts}
+    return 12 + sum(weights.get((step.kind, step.action), 1) for step in steps)
 
 
 def count_steps(steps: Iterable[Step]) -> str:
@@ -83,8 +84,7 @@ def _describe_change(change: Change) -> str:
 def print_plan(comparison: Comparison, sums: Sums) -> None:
     """Print a plan with its sums."""
     print_steps(comparison)
-    requests = estimate_requests(comparison.steps)
-    typer.echo(f"{count_steps(comparison.steps)}; apply takes about {requests} API requests" if comparison.steps else "no difference")
+    typer.echo(f"{count_steps(comparison.steps)}; apply takes about {sums.requests} API requests" if comparison.steps else "no difference")
     load = sums.load
     typer.echo(
         f"{load.deployments} deployments, {load.scheduled} of which start by themselves;"

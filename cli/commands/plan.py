@@ -35,13 +35,14 @@ def plan(
     from cli.commands.sync import SOURCE  # noqa: PLC0415 - as above
     from cli.deploying.session import build_wish, draw  # noqa: PLC0415 - as above
     from cli.deployments import load_deployments  # noqa: PLC0415 - as above
-    from cli.plans import Sums, describe_plan, print_plan  # noqa: PLC0415 - as above
+    from cli.plans import Sums, describe_plan, estimate_requests, print_plan  # noqa: PLC0415 - as above
 
     output: Output = ctx.obj
     spec, deployments, warnings = load_deployments(output.metrics, SOURCE)
     rate = spec.spec.requests_per_minute
     drawn = asyncio.run(draw(spec, build_wish(spec, deployments, only), Pace(rate)))
-    sums = Sums(estimate_load(deployments), find_limits(deployments, rate))
+    requests = estimate_requests(drawn.comparison.steps, in_parts=drawn.in_parts)
+    sums = Sums(estimate_load(deployments), find_limits(deployments, rate), requests)
     if output.as_json:
         output.print_json(describe_plan(drawn.comparison, sums, warnings))
     else:

@@ -15,7 +15,7 @@ from anomflow.deployments.pace import Pace
 from anomflow.deployments.wanted import Surroundings, build_wanted
 from anomflow.errors import AnomflowError
 from cli.deploying.api import open_api
-from cli.deploying.applying import Applier, Outcome
+from cli.deploying.applying import Applier, Outcome, come_in_parts
 from cli.deploying.reading import Server, read_server
 
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What differs, with what it was found from; ``requests`` is what finding it took."""
+    """What differs, with what it was found from; ``requests`` is what finding it took, ``in_parts`` how new deployments are made."""
 
     wish: Wish
     server: Server
     comparison: Comparison
     requests: int
+    in_parts: bool = False
 
 
 def build_wish(plan: DeployPlan, deployments: Sequence[Deployment], only: str | None = None) -> Wish:
@@ -64,7 +65,7 @@ async def draw(plan: DeployPlan, wish: Wish, pace: Pace) -> Drawn:
         comparison = compare(wish, server.found)
         if wish.only is not None and not wish.deployments and all(step.kind != "deployment" for step in comparison.steps):
             raise AnomflowError(f"--only names {wish.only!r}, of which there are no deployments, neither in the files nor on the server")
-        return Drawn(wish, server, comparison, api.requests)
+        return Drawn(wish, server, comparison, api.requests, come_in_parts(api, comparison))
 
 
 async def carry_out(drawn: Drawn, pace: Pace) -> tuple[Outcome, int]:

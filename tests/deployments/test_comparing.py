@@ -19,6 +19,7 @@ from anomflow.deployments.limits import count_peak, find_limits
 from anomflow.deployments.pace import Pace
 from anomflow.deployments.wanted import Surroundings, Wanted, build_wanted, fill
 from anomflow.errors import SettingsError
+from cli.plans import estimate_requests
 
 TAGS = ["anomflow", "project:shop", "batch:sales", "job:score"]
 TRIGGER = {"type": "event", "expect": ["prefect.flow-run.Completed"]}
@@ -251,6 +252,12 @@ def test_more_schedules_than_one_request_should_bring_are_a_limit():
     assert find_limits([few], 500) == ()
     (limit,) = find_limits([many], 500)
     assert "score/trial has 1,001 schedules, which are one request" in limit
+
+
+def test_the_schedules_of_new_deployments_count_as_requests_where_they_are_some():
+    gone = server(wanted("plot/gone", tags=[*TAGS[:2], "batch:gone"]))
+    steps = plan([wanted(), wanted("plot/sales")], [gone]).steps
+    assert estimate_requests(steps, in_parts=True) - estimate_requests(steps) == 2
 
 
 def test_no_minute_sees_more_requests_than_the_pace():
