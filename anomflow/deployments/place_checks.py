@@ -46,7 +46,8 @@ def _check_effect(place: Place, placement: Placement, pool: PoolSpec) -> Iterato
 
 
 def _check_container(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
-    if placement.image is None and not ({"image", "task_definition_arn"} & placement.job_variables.keys()):
+    image = placement.job_variables.get("image", placement.image)
+    if image is None and placement.job_variables.get("task_definition_arn") is None:
         yield place.problem(
             "image", f"no image is set for {placement.pool_name}; write pools.{placement.pool_name}.image: REGISTRY/NAME:TAG"
         )

@@ -70,6 +70,7 @@ WRONG = [
     ),
     (f"{RUN}jobs:\n  train: {{cpu: 1, memory: 256Mi}}", CLOUD, "deploy.yaml:7", "memory from 512Mi to 4Gi on Cloud Run, not 256Mi (train)"),
     (f"{RUN}jobs:\n  train: {{timeout: 8d}}", CLOUD, "deploy.yaml:7", "timeout"),
+    (f"{RUN}    job_variables: {{image: null}}", CLOUD, "deploy.yaml:5", "no image is set for run; write pools.run.image"),
     (RUN.replace("    image: x/y:1\n", ""), CLOUD, "deploy.yaml:3", "no image is set for run; write pools.run.image"),
     (RUN, "model_path: gcs-bucket/m\nalert_methods: slack\n", f"{SHOP}:1", "db is 'duckdb', a file, which is lost when a container of run"),
     (
