@@ -112,6 +112,22 @@ def test_what_prefect_would_ignore_is_told_with_its_place(find_problems, deploy,
     assert words in found
 
 
+@pytest.mark.parametrize("login", ["ghp_t0ken", "me:pa55word", "x:{{ $TOKEN }}0"])
+def test_a_login_in_the_address_of_a_repository_is_refused_and_not_shown(find_problems, login):
+    deploy = f"pools:\n  local:\n    type: process\n    git_clone:\n      repository: 'https://{login}@github.com/a/b'\n"
+    (found,) = find_problems({"shop": ""}, deploy)
+    assert found.startswith("deploy.yaml:5: pools.local.git_clone.repository holds a login")
+    assert login not in found
+
+
+@pytest.mark.parametrize(
+    "address", ["https://github.com/a/b", "git@github.com:a/b.git", "ssh://git@host/a", "https://{{ $TOKEN }}@github.com/a"]
+)
+def test_an_address_of_a_repository_without_a_secret_is_let_through(find_problems, address):
+    deploy = f"pools:\n  local:\n    type: process\n    git_clone: {{repository: '{address}'}}\n"
+    assert find_problems({"shop": ""}, deploy) == []
+
+
 def test_everything_wrong_is_told_at_once(find_problems):
     found = find_problems({"shop": "alert_methods: file\n", "sales": "deploy: {work_pool: no}\n"}, RUN.replace("    image: x/y:1\n", ""))
     assert len(found) == 5
