@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anomflow.doctor import Runner, check_store, check_warehouse
-from anomflow.errors import ModelError, WarehouseError
+from anomflow.errors import ModelError, WarehouseError, WarehouseUnavailableError
 from anomflow.protocols import SystemClock
 from blocks.prefect_check import compare_versions
 from blocks.stores.local import LocalModelStore
@@ -20,6 +20,7 @@ from blocks.warehouses.sqlite import SQLiteSession, SQLiteWarehouse
 
 if TYPE_CHECKING:
     from anomflow.doctor import Check
+    from anomflow.protocols import Session
     from blocks.warehouses.relational import RelationalSession
 
 
@@ -78,6 +79,35 @@ def test_a_right_that_is_missing_is_named_and_the_scratch_table_is_dropped(tmp_p
     with SQLiteWarehouse(path=str(tmp_path / "w.sqlite")).reading() as session:
         left = session.read("select name from sqlite_master where type = 'table'")["name"].to_list()
     assert [name in failed.detail for name in left] == [True] * (refused == "drop table")
+
+
+@dataclass(frozen=True)
+class Distant:
+    """A database behind a server that lets nobody in."""
+
+    error: WarehouseError
+    dialect: str = "postgres"
+    location: str = "db:5432"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        raise self.error
+        yield
+
+    writing = reading
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (WarehouseUnavailableError("db:5432 cannot be reached: refused. Is it running?"), "running? See whether it is up"),
+        (WarehouseError('db:5432 refused the connection: no password for user "me"'), '"me". Correct database, user or password'),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_told_with_what_to_do(error: WarehouseError, told: str) -> None:
+    (found,) = check_warehouse(lambda: Distant(error), "", SystemClock(), Runner("db", 10))
+    assert (found.name, found.state) == ("connect", "failed")
+    assert told in found.detail
 
 
 def test_clocks_that_differ_are_a_warning(tmp_path: Path) -> None:
