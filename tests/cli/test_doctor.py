@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_others_are_looked_at(sh
     shop.configure("alert_methods: [file, console]\n")
     found = examine(shop, code=1)
     failed = find_failed(found)
-    assert set(failed) == {"warehouse duckdb: connect", "model store local: publish", "model store local: read", "channel file: connect"}
+    assert set(failed) == {"warehouse duckdb: connect", "model store local: publish", "channel file: connect"}
     assert "set ANOMFLOW_HOME" in failed["warehouse duckdb: connect"]
     assert found["channel console"]["connect"]["state"] == "ok"
 
