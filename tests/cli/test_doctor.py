@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import subprocess
@@ -148,6 +149,13 @@ def test_a_test_mail_is_sent_where_asked_for_and_marked(shop: World, mail: MailR
     body = received.mail.get_body(("plain",))
     assert body is not None
     assert "Nothing is wrong with a metric" in " ".join(body.get_content().split())
+
+
+def test_a_test_message_to_the_console_leaves_json_alone(shop: World):
+    shop.configure("alert_methods: [console]\n")
+    result = invoke(shop, "--json", "doctor", "--send-test")
+    assert json.loads(result.stdout)["ok"]
+    assert "[TEST] Anomflow can reach this channel" in result.stderr
 
 
 def test_a_wrong_password_is_told_and_never_shown(shop: World, mail: MailReceiver, monkeypatch: pytest.MonkeyPatch):
