@@ -181,6 +181,19 @@ def test_the_list_tells_who_uses_what(shop, write):
     assert rows["duckdb"] == {"ref": "duckdb", "role": "warehouse", "state": "no block needed", "batches": ["shop"]}
 
 
+def test_a_kind_alone_is_its_block_default_unless_variables_say_what_it_is(shop, monkeypatch):
+    shop.configure("db: postgres\nmodel_path: s3-bucket\nalert_methods: [teams, pagerduty, console]\n")
+    monkeypatch.setenv("ANOMFLOW_PAGERDUTY_ROUTING_KEY", SECRET)
+    rows = {row["ref"]: row["state"] for row in read(shop, "blocks", "list")["blocks"] if row["batches"]}
+    missing = {"postgres/default", "s3-bucket/default", "teams/default"}
+    assert rows == dict.fromkeys(missing, "missing") | {"pagerduty": "no block needed", "console": "no block needed"}
+    checks = {row["subject"]: row for row in read(shop, "blocks", "check", code=1)["checks"] if row["batches"]}
+    assert {subject for subject, row in checks.items() if row["state"] == "failed"} == missing
+    assert "ANOMFLOW_TEAMS_... in the environment" in checks["teams/default"]["detail"]
+    monkeypatch.setenv("ANOMFLOW_POSTGRES_URI", "postgresql://localhost/shop")
+    assert "postgres" in {row["ref"] for row in read(shop, "blocks", "list")["blocks"]}
+
+
 def test_a_check_loads_each_block_and_says_what_is_missing(shop, write):
     shop.configure("alert_methods: [email/checked, email/lost]\n")
     apply(shop, write(MAIL.format(name="checked")))
