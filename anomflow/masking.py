@@ -25,13 +25,14 @@ def mask_secrets(text: str, environ: Mapping[str, str]) -> str:
     >>> mask_secrets("401 for /v1?key=a%2Fbcdef of https://me:hidden@db", {"MY_API_KEY": "a/bcdef"})
     '401 for /v1?key=<MY_API_KEY> of https://me:<password>@db'
     """
-    secrets = {form: name for name, value in environ.items() if _is_secret(name) for form in _forms(value)}
+    secrets = {form: name for name, value in environ.items() if is_secret_name(name) for form in _forms(value)}
     for form in sorted(secrets, key=len, reverse=True):
         text = text.replace(form, f"<{secrets[form]}>")
     return _URL_PASSWORD.sub(r"\1:<password>@", text)
 
 
-def _is_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
+    """Tell whether the name of a variable says that it holds a secret."""
     return name not in _NO_SECRETS and _SECRET_NAME.search(name) is not None
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from anomflow.deployments.job_templates import find_variable_errors
 from anomflow.deployments.placement import Place, Placement, resolve
 from anomflow.deployments.plan_checks import describe_unknown_pool
 from anomflow.deployments.sizes import find_size_error
+from anomflow.deployments.templates import find_variable
 from anomflow.deployments.variables import POOL_FIELDS, build_job_variables, find_worker, is_container
 from anomflow.errors import Problem
+from anomflow.masking import is_secret_name
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
@@ -21,6 +23,7 @@ _LOCAL_STORES: Final = ("local", "local-file-system")
 _LOCAL_CHANNELS: Final = ("file",)
 _MUTE_CHANNELS: Final = ("console", "file")
 _SIZES: Final = ("image", "cpu", "memory")
+_ADVICE: Final = "keep it in a Prefect block or in the environment of the worker"
 _PLATFORM_VARIABLES: Final = {name: field for fields in POOL_FIELDS.values() for field, name in fields.items()}
 
 
@@ -35,6 +38,7 @@ def check_place(place: Place) -> Iterator[Problem]:
     if is_container(placement.pool):
         yield from _check_container(place, placement, placement.pool)
     yield from _check_variables(place, placement, placement.pool)
+    yield from _check_secrets(place, placement)
 
 
 def _check_effect(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
@@ -64,6 +68,15 @@ def _check_variables(place: Place, placement: Placement, pool: PoolSpec) -> Iter
     for name, message in find_variable_errors(find_worker(pool), variables):
         field = "job_variables" if name in placement.job_variables else _PLATFORM_VARIABLES.get(name, name)
         yield place.problem(field, message)
+
+
+def _check_secrets(place: Place, placement: Placement) -> Iterator[Problem]:
+    """Warn of a secret that is written out: prefect.yaml is committed, and the server shows job variables."""
+    env = placement.job_variables.get("env")
+    for name, value in env.items() if isinstance(env, Mapping) else ():
+        if is_secret_name(str(name)) and isinstance(value, str) and value and not find_variable(value)[0]:
+            message = f"job variable env.{name} looks like a secret, which prefect.yaml and the server would show; {_ADVICE}"
+            yield place.problem("job_variables", message, warning=True)
 
 
 def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:

@@ -128,6 +128,14 @@ def test_an_address_of_a_repository_without_a_secret_is_let_through(find_problem
     assert find_problems({"shop": ""}, deploy) == []
 
 
+def test_a_secret_among_job_variables_is_a_warning_that_does_not_show_it(find_problems):
+    env = "env: {SHOP_API_KEY: pl4in-word, LOG_LEVEL: info, SLACK_TOKEN: '{{ $TOKEN }}'}"
+    deploy = f"pools:\n  local:\n    type: process\n    job_variables:\n      {env}\n"
+    (found,) = find_problems({"shop": "", "sales": "deploy: {tags: [a], timeout: 5min}"}, deploy)
+    assert found.startswith("deploy.yaml:4: job variable env.SHOP_API_KEY looks like a secret")
+    assert "pl4in-word" not in found
+
+
 def test_everything_wrong_is_told_at_once(find_problems):
     found = find_problems({"shop": "alert_methods: file\n", "sales": "deploy: {work_pool: no}\n"}, RUN.replace("    image: x/y:1\n", ""))
     assert len(found) == 5
