@@ -132,7 +132,7 @@ def test_a_block_that_another_refers_to_is_saved_first(shop, write, monkeypatch)
         ("email/x:\n  host: h\n  sender: a@b.org\n  recipients: ${NOT_SET}\n", ":4: email/x: recipients: the variable NOT_SET is not set"),
         ("email/x:\n  hots: h\n", ":2: email/x: hots is no field. Did you mean host?"),
         ("email/x:\n  host: h\n  sender: a@b.org\n", ":1: email/x: needs the field recipients"),
-        ("emial/x:\n  host: h\n", ":1: emial/x: 'emial' is no kind of block here. Did you mean email?"),
+        ("emial/x:\n  host: h\n", ":1: emial/x: 'emial' is no kind of block here. Did you mean email? Kinds: bigquery, clickhouse, c"),
         ("email/Two Words:\n  host: h\n", ":1: 'email/Two Words' does not name a block"),
         ("email:\n  host: h\n", ":1: 'email' does not name a block"),
         ("slack/x:\n  token: ${MAIL_PASSWORD}\n", ":1: slack/x: a token needs channel"),
