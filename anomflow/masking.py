@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _SECRET_NAME: Final = re.compile(
     r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|AUTH|DSN|WEBHOOK|(^|_)(PASS|PWD|PAT)(_|$)", re.IGNORECASE
 )
+# Every shell sets these; they name folders, and hidden, no path below them could be read.
+_NO_SECRETS: Final = frozenset({"PWD", "OLDPWD"})
 _URL_PASSWORD: Final = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
 _SHORTEST: Final = 6  # a shorter value is no secret, and would be found in innocent words
 
@@ -23,10 +25,15 @@ def mask_secrets(text: str, environ: Mapping[str, str]) -> str:
     >>> mask_secrets("401 for /v1?key=a%2Fbcdef of https://me:hidden@db", {"MY_API_KEY": "a/bcdef"})
     '401 for /v1?key=<MY_API_KEY> of https://me:<password>@db'
     """
-    secrets = {form: name for name, value in environ.items() if _SECRET_NAME.search(name) for form in _forms(value)}
+    secrets = {form: name for name, value in environ.items() if is_secret_name(name) for form in _forms(value)}
     for form in sorted(secrets, key=len, reverse=True):
         text = text.replace(form, f"<{secrets[form]}>")
     return _URL_PASSWORD.sub(r"\1:<password>@", text)
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether the name of a variable says that it holds a secret."""
+    return name not in _NO_SECRETS and _SECRET_NAME.search(name) is not None
 
 
 def _forms(value: str) -> Iterator[str]:

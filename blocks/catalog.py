@@ -76,7 +76,8 @@ def _search_collections(kind: str) -> type[Block]:
         return Block.get_block_class_from_key(kind)
     except UnknownBlockType:
         known = sorted({*find_own(), *_listed(), *(get_registry_for_type(Block) or {})})
+        own = sorted({name_kind(cls) for cls in find_own().values()})
         raise BlockError(
-            f"{kind!r} is no kind of block here.{suggest(kind, known, 0.6)} Kinds: {', '.join(sorted(find_own()))},"
+            f"{kind!r} is no kind of block here.{suggest(kind, known, 0.6)} Kinds: {', '.join(own)},"
             " and the slugs of Prefect's blocks whose package is installed"
         ) from None

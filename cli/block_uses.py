@@ -12,7 +12,10 @@ from anomflow.block_files import NAME
 from anomflow.doctor import Runner, find_connections
 from anomflow.errors import BlockError
 from blocks.catalog import find_class, find_own, name_kind
+from blocks.environment import find_prefix
+from blocks.kinds import FILESYSTEMS
 from blocks.saved import load_saved, read_saved
+from cli.needed_blocks import find_needed_block
 from cli.reading import load_named
 
 if TYPE_CHECKING:
@@ -48,12 +51,13 @@ def _name_slug(slug: str) -> str:
 
 
 def _find_used(output: Output) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Return the role and the batches by each reference that batches hold."""
+    """Return the role and the batches by each block that batches lead to, and by each reference that needs none."""
     loaded, _ = load_named(output, [])
     used: dict[str, tuple[str, tuple[str, ...]]] = {}
     for found in find_connections(loaded.enabled.values()):
-        role, batches = used.get(found.ref, (found.role, ()))
-        used[found.ref] = (role, tuple(dict.fromkeys((*batches, *found.batches))))
+        ref = find_needed_block(found.ref, output.environ) or found.ref
+        role, batches = used.get(ref, (found.role, ()))
+        used[ref] = (role, tuple(dict.fromkeys((*batches, *found.batches))))
     return used
 
 
@@ -85,5 +89,6 @@ def _load(ref: str) -> str:
     try:
         block = load_saved(find_class(kind), name)
     except BlockError as error:
-        raise BlockError(f"{error} (anomflow blocks apply)") from error
+        variables = f", or {find_prefix(kind)}... in the environment" if name == "default" and kind not in FILESYSTEMS else ""
+        raise BlockError(f"{error} (anomflow blocks apply{variables})") from error
     return f"complete: {type(block).__name__}"

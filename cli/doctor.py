@@ -22,9 +22,10 @@ from anomflow.doctor import (
 )
 from anomflow.protocols import SystemClock
 from blocks.home import find_home
-from blocks.loading import LOCAL_FOLDER, load_store, load_warehouse
+from blocks.loading import load_store, load_warehouse
 from blocks.notifiers.loading import load_notifier
 from blocks.prefect_check import check_prefect
+from cli.needed_blocks import find_needed_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ def examine(loaded: Loaded, files: Mapping[str, Path], names: Sequence[str], wan
     """Look at everything that the named batches need; each look is yielded when it is done."""
     batches = [loaded.batches[name] for name in names if name in loaded.enabled]
     connections = find_connections(batches)
-    is_needed = any("/" in connection.ref and not connection.ref.startswith(LOCAL_FOLDER) for connection in connections)
+    is_needed = any(map(_needs_saved, connections))
     yield from check_prefect(Runner("prefect", wanted.seconds, environ=os.environ), is_needed=is_needed)
     yield check_kernels(Runner("machine", max(wanted.seconds, _COMPILING), environ=os.environ))
     for name in names:
@@ -56,6 +57,12 @@ def examine(loaded: Loaded, files: Mapping[str, Path], names: Sequence[str], wan
         yield from check_connection(connection, wanted)
     for batch in batches:
         yield from check_functions(batch, Runner(f"batch {batch.name}", wanted.seconds, (batch.name,), os.environ))
+
+
+def _needs_saved(connection: Connection) -> bool:
+    """Tell whether a saved block is needed, wherever the API is; a channel's block `default` is looked for at a configured one only."""
+    block = find_needed_block(connection.ref, os.environ)
+    return block is not None and (connection.role != "channel" or "/" in connection.ref)
 
 
 _COMPILING = 180.0  # seconds that kernels may take to compile on a slow machine

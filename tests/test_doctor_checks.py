@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anomflow.doctor import Runner, check_store, check_warehouse
-from anomflow.errors import ModelError, WarehouseError
+from anomflow.errors import ModelError, WarehouseError, WarehouseUnavailableError
 from anomflow.protocols import SystemClock
 from blocks.prefect_check import compare_versions
 from blocks.stores.local import LocalModelStore
@@ -20,6 +20,7 @@ from blocks.warehouses.sqlite import SQLiteSession, SQLiteWarehouse
 
 if TYPE_CHECKING:
     from anomflow.doctor import Check
+    from anomflow.protocols import Session
     from blocks.warehouses.relational import RelationalSession
 
 
@@ -80,6 +81,35 @@ def test_a_right_that_is_missing_is_named_and_the_scratch_table_is_dropped(tmp_p
     assert [name in failed.detail for name in left] == [True] * (refused == "drop table")
 
 
+@dataclass(frozen=True)
+class Distant:
+    """A database behind a server that lets nobody in."""
+
+    error: WarehouseError
+    dialect: str = "postgres"
+    location: str = "db:5432"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        raise self.error
+        yield
+
+    writing = reading
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (WarehouseUnavailableError("db:5432 cannot be reached: refused. Is it running?"), "running? See whether it is up"),
+        (WarehouseError('db:5432 refused the connection: no password for user "me"'), '"me". Correct database, user or password'),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_told_with_what_to_do(error: WarehouseError, told: str) -> None:
+    (found,) = check_warehouse(lambda: Distant(error), "", SystemClock(), Runner("db", 10))
+    assert (found.name, found.state) == ("connect", "failed")
+    assert told in found.detail
+
+
 def test_clocks_that_differ_are_a_warning(tmp_path: Path) -> None:
     warehouse = SQLiteWarehouse(path=str(tmp_path / "w.sqlite"))
     found = {check.name: check for check in check_warehouse(lambda: warehouse, "", Ahead(), Runner("db", 10))}
@@ -129,10 +159,10 @@ def test_a_store_that_cannot_delete_is_a_warning_and_keeps_one_object_at_most(tm
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["anomflow-doctor"]
 
 
-def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_of_a_store_that_cannot_be_written_no_right_is_claimed(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("in the way")
     found = {check.name: check.state for check in check_store(lambda: LocalModelStore(folder=str(tmp_path / "models")), Runner("s", 10))}
-    assert (found["publish"], found["read"]) == ("failed", "failed")
+    assert found == {"connect": "ok", "publish": "failed", "list": "ok"}
 
 
 @pytest.mark.parametrize(("theirs", "state"), [("3.8.8", "ok"), ("3.8.20", "ok"), ("3.7.1", "warning"), ("4.0.0", "warning")])

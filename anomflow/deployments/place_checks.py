@@ -14,6 +14,7 @@ from anomflow.deployments.sizes import find_size_error
 from anomflow.deployments.templates import find_variable
 from anomflow.deployments.variables import POOL_FIELDS, build_job_variables, find_worker, is_container
 from anomflow.errors import Problem
+from anomflow.masking import is_secret_name
 from anomflow.setting_types import format_duration
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _LOCAL_STORES: Final = ("local", "local-file-system")
 _LOCAL_CHANNELS: Final = ("file",)
 _MUTE_CHANNELS: Final = ("console", "file")
 _SIZES: Final = ("image", "cpu", "memory")
+_ADVICE: Final = "keep it in a Prefect block or in the environment of the worker"
 _PLATFORM_VARIABLES: Final = {name: field for fields in POOL_FIELDS.values() for field, name in fields.items()}
 
 
@@ -39,6 +41,7 @@ def check_place(place: Place) -> Iterator[Problem]:
     if is_container(placement.pool):
         yield from _check_container(place, placement, placement.pool)
     yield from _check_variables(place, placement, placement.pool)
+    yield from _check_secrets(place, placement)
 
 
 def _check_effect(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
@@ -50,7 +53,8 @@ def _check_effect(place: Place, placement: Placement, pool: PoolSpec) -> Iterato
 
 
 def _check_container(place: Place, placement: Placement, pool: PoolSpec) -> Iterator[Problem]:
-    if placement.image is None and not ({"image", "task_definition_arn"} & placement.job_variables.keys()):
+    image = placement.job_variables.get("image", placement.image)
+    if image is None and placement.job_variables.get("task_definition_arn") is None:
         yield place.problem(
             "image", f"no image is set for {placement.pool_name}; write pools.{placement.pool_name}.image: REGISTRY/NAME:TAG"
         )
@@ -85,6 +89,15 @@ def _find_heartbeat_error(watch: Watch, environment: object) -> str | None:
         f"{HEARTBEAT_VARIABLE} is {text!r} seconds, and the server takes a run for dead that shows no sign of life for"
         f" {format_duration(watch.heartbeat_timeout)}; leave it out, or set watch.heartbeat_timeout: {format_duration(needed)} or more"
     )
+
+
+def _check_secrets(place: Place, placement: Placement) -> Iterator[Problem]:
+    """Warn of a secret that is written out: prefect.yaml is committed, and the server shows job variables."""
+    env = placement.job_variables.get("env")
+    for name, value in env.items() if isinstance(env, Mapping) else ():
+        if is_secret_name(str(name)) and isinstance(value, str) and value and not find_variable(value)[0]:
+            message = f"job variable env.{name} looks like a secret, which prefect.yaml and the server would show; {_ADVICE}"
+            yield place.problem("job_variables", message, warning=True)
 
 
 def check_stores(batch: Batch, placement: Placement) -> Iterator[Problem]:

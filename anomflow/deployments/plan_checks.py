@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,9 @@ OPEN_KEYS: Final = frozenset({"image", "directory", "job_variables", "git_clone"
     "task_role",
     "execution_role",
 }
+
+# Whoever is named in an address over HTTP is so with a password, or is the token itself.
+_LOGIN: Final = re.compile(r"https?://[^/@\s]+@", re.IGNORECASE)
 
 
 def check_plan(plan: DeployPlan) -> Iterator[Problem]:
@@ -65,6 +69,17 @@ def _check_pool(name: str, pool: PoolSpec, plan: DeployPlan) -> Iterator[Problem
             yield plan.layer.problem(("pools", name, field), message)
     if pool.directory is not None and pool.git_clone is not None:
         yield plan.layer.problem(("pools", name, "git_clone"), f"pools.{name} has a directory and a git_clone; a run uses one of them")
+    yield from _check_repository(name, pool, plan)
+
+
+def _check_repository(name: str, pool: PoolSpec, plan: DeployPlan) -> Iterator[Problem]:
+    """Report an address with a login: prefect.yaml is committed, and the server shows it."""
+    if pool.git_clone is not None and _LOGIN.match(find_variable(pool.git_clone.repository)[1]):
+        message = (
+            f"pools.{name}.git_clone.repository holds a login, which prefect.yaml and the server would show;"
+            " leave it out, and name a `secret` block with a token in access_token_block"
+        )
+        yield plan.layer.problem(("pools", name, "git_clone", "repository"), message)
 
 
 def find_templates(value: Any, path: KeyPath, *, is_open: bool = False) -> Iterator[tuple[KeyPath, str]]:

@@ -8,7 +8,7 @@ from anomflow.deploy_spec import parse_memory
 
 _GIB: Final = 1024
 # Smallest and largest memory in MiB by processors, as Google documents them for jobs of Cloud Run.
-_CLOUD_RUN: Final = {1: (128, 4 * _GIB), 2: (128, 8 * _GIB), 4: (2 * _GIB, 16 * _GIB), 6: (4 * _GIB, 24 * _GIB), 8: (4 * _GIB, 32 * _GIB)}
+_CLOUD_RUN: Final = {1: (512, 4 * _GIB), 2: (512, 8 * _GIB), 4: (2 * _GIB, 16 * _GIB), 6: (4 * _GIB, 24 * _GIB), 8: (4 * _GIB, 32 * _GIB)}
 # Smallest, largest and step in MiB, as AWS documents them for tasks of Fargate.
 _FARGATE: Final = {
     0.5: (_GIB, 4 * _GIB, _GIB),
@@ -26,7 +26,7 @@ def find_size_error(worker: str, cpu: float, memory: str, launch_type: str = "FA
     """Say why a platform has no container of this size; None where it has, or where nobody can know.
 
     >>> find_size_error("cloud-run-v2", 1, "8Gi")
-    'cpu 1 goes with memory from 128Mi to 4Gi on Cloud Run, not 8Gi'
+    'cpu 1 goes with memory from 512Mi to 4Gi on Cloud Run, not 8Gi'
     """
     if worker == "cloud-run-v2":
         return _check_cloud_run(cpu, memory)

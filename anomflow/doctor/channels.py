@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,8 @@ from uuid import uuid4
 
 import polars as pl
 
-from anomflow.doctor.checks import Finding
+from anomflow.doctor.checks import REACH, Finding, join_advice
+from anomflow.errors import DeliveryError, RetryableDeliveryError
 from anomflow.frames import ALERTS
 from anomflow.messages import Message, MessageInput, build_message
 from anomflow.protocols import Reachable
@@ -34,12 +36,23 @@ def check_channel(notifier: Callable[[], Notifier], runner: Runner, clock: Clock
 def _connect(notifier: Notifier) -> Finding:
     if not isinstance(notifier, Reachable):
         return Finding("its settings are right; whether it takes messages only one that is sent can tell (--send-test)")
-    return Finding(notifier.check_access())
+    with _advising():
+        return Finding(notifier.check_access())
 
 
 def _send(notifier: Notifier, clock: Clock) -> Finding:
-    note = notifier.send(build_test_message(clock.now()))
+    with _advising():
+        note = notifier.send(build_test_message(clock.now()))
     return Finding("the channel accepted a test message") if note is None else Finding(f"the test message was {note}", "warning")
+
+
+@contextmanager
+def _advising() -> Iterator[None]:
+    """Say what to do about a channel that did not answer: nobody tries again here."""
+    try:
+        yield
+    except RetryableDeliveryError as error:
+        raise DeliveryError(join_advice(error, REACH)) from None  # its cause may hold secrets
 
 
 def build_test_message(now: datetime) -> Message:

@@ -35,6 +35,15 @@ class Finding:
     state: State = "ok"
 
 
+REACH = "See whether it is up and this machine may reach it, and whether its address is right."
+
+
+def join_advice(error: Exception, advice: str) -> str:
+    """Put what to do behind what an error says."""
+    said = str(error).strip()
+    return f"{said} {advice}" if said.endswith((".", "?", "!")) else f"{said}. {advice}"
+
+
 @dataclass(frozen=True)
 class Runner:
     """Run looks at one subject, each in a thread of its own that is left to itself after ``seconds``."""

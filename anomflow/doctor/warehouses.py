@@ -12,7 +12,7 @@ from uuid import uuid4
 import polars as pl
 
 from anomflow.conform import conform_times
-from anomflow.doctor.checks import Finding
+from anomflow.doctor.checks import REACH, Finding, join_advice
 from anomflow.errors import Transient, WarehouseError
 from anomflow.frames import OBSERVATIONS
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOMENT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _TOLERANCE: Final = 5.0  # seconds that clocks may differ without a word
+_LOGIN: Final = "Correct database, user or password where they are set: the block, or its variables."
 _GRANTS: Final = "Grant this user the right, or name another database or schema (db, table_key)."
 
 
@@ -51,8 +52,13 @@ def check_warehouse(warehouse: Callable[[], Warehouse], place: str, clock: Clock
 
 
 def _connect(warehouse: Warehouse) -> str:
-    with warehouse.reading() as session:
-        session.read("select 1 as one")
+    try:
+        with warehouse.reading() as session:
+            session.read("select 1 as one")
+    except WarehouseError as error:
+        if getattr(warehouse, "file", None) is not None:
+            raise  # what is wrong with a file says what to do
+        raise WarehouseError(join_advice(error, REACH if isinstance(error, Transient) else _LOGIN)) from error
     return warehouse.location
 
 
@@ -134,4 +140,4 @@ def _advising() -> Iterator[None]:
     except WarehouseError as error:
         if isinstance(error, Transient):
             raise
-        raise WarehouseError(f"{error}. {_GRANTS}") from error
+        raise WarehouseError(join_advice(error, _GRANTS)) from error

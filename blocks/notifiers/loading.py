@@ -34,16 +34,24 @@ def load_notifier(name: str, home: Path, environ: Mapping[str, str]) -> Notifier
         return _load_block(name, kinds[kind], block_name)
     if kind == "file":
         return cast("Notifier", kinds[kind](folder=str(home / "messages")))
-    build = getattr(kinds[kind], "from_environment", None)
-    if build is None:
+    if not takes_variables(kind, kinds[kind]):
         return cast("Notifier", kinds[kind]())
-    return _find_default(kind, kinds[kind], environ) or cast("Notifier", build(environ))
+    return _find_default(kind, kinds[kind], environ) or cast("Notifier", kinds[kind].from_environment(environ))
+
+
+def takes_variables(kind: str, cls: type[Any]) -> bool:
+    """Tell whether a channel that is named without a block is what variables say, or the block ``default``."""
+    return kind != "file" and hasattr(cls, "from_environment")
+
+
+def is_given(kind: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a variable of a channel is set: it means something then, and no block does."""
+    return any(value and variable.startswith(find_prefix(kind)) for variable, value in environ.items())
 
 
 def _find_default(name: str, kind: type[Any], environ: Mapping[str, str]) -> Notifier | None:
     """Return the saved block ``default``; none where variables are set, which mean something, or where no API is configured."""
-    given = any(value and variable.startswith(find_prefix(name)) for variable, value in environ.items())
-    if given or not PREFECT_API_URL.value() or not is_saved(kind, "default"):
+    if is_given(name, environ) or not PREFECT_API_URL.value() or not is_saved(kind, "default"):
         return None
     return _load_block(f"{name}/default", kind, "default")
 

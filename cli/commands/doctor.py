@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -52,7 +54,9 @@ def doctor(
 
 def report(output: Output, checks: Iterable[Check]) -> None:
     """Print checks, and exit as they are."""
-    found = list(checks)
+    # A test message to the console would stand in front of the document.
+    with redirect_stdout(sys.stderr) if output.as_json else nullcontext():
+        found = list(checks)
     states = {check.state for check in found}
     if output.as_json:
         output.print_json({"ok": states <= {"ok"}, "checks": [asdict(check) for check in found]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import subprocess
@@ -94,7 +95,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_others_are_looked_at(sh
     shop.configure("alert_methods: [file, console]\n")
     found = examine(shop, code=1)
     failed = find_failed(found)
-    assert set(failed) == {"warehouse duckdb: connect", "model store local: publish", "model store local: read", "channel file: connect"}
+    assert set(failed) == {"warehouse duckdb: connect", "model store local: publish", "channel file: connect"}
     assert "set ANOMFLOW_HOME" in failed["warehouse duckdb: connect"]
     assert found["channel console"]["connect"]["state"] == "ok"
 
@@ -150,6 +151,13 @@ def test_a_test_mail_is_sent_where_asked_for_and_marked(shop: World, mail: MailR
     assert "Nothing is wrong with a metric" in " ".join(body.get_content().split())
 
 
+def test_a_test_message_to_the_console_leaves_json_alone(shop: World):
+    shop.configure("alert_methods: [console]\n")
+    result = invoke(shop, "--json", "doctor", "--send-test")
+    assert json.loads(result.stdout)["ok"]
+    assert "[TEST] Anomflow can reach this channel" in result.stderr
+
+
 def test_a_wrong_password_is_told_and_never_shown(shop: World, mail: MailReceiver, monkeypatch: pytest.MonkeyPatch):
     set_channel(monkeypatch, "EMAIL", password="wr0ng-Pa55")
     found = examine(shop, "--send-test", code=1)
@@ -165,7 +173,9 @@ def test_a_mail_server_that_says_nothing_does_not_hold_the_others_up(shop: World
         port = silent if listening else find_free_port()
         set_channel(monkeypatch, "EMAIL", host="127.0.0.1", port=port, sender="a@b.org", recipients="a@b.org", timeout_seconds=2)
         found = examine(shop, "--timeout", "1", code=1)
-    assert list(find_failed(found)) == ["channel email: connect"]
+    ((name, detail),) = find_failed(found).items()
+    assert name == "channel email: connect"
+    assert ("did not end within 1 s" if listening else "See whether it is up and this machine may reach it") in detail
     assert found["channel console"]["connect"]["state"] == "ok"
 
 

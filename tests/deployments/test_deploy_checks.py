@@ -66,9 +66,11 @@ WRONG = [
         f"{RUN}jobs:\n  train: {{memory: 16Gi}}",
         CLOUD,
         "deploy.yaml:7",
-        "memory from 128Mi to 8Gi on Cloud Run, not 16Gi (train)",
+        "memory from 512Mi to 8Gi on Cloud Run, not 16Gi (train)",
     ),
+    (f"{RUN}jobs:\n  train: {{cpu: 1, memory: 256Mi}}", CLOUD, "deploy.yaml:7", "memory from 512Mi to 4Gi on Cloud Run, not 256Mi (train)"),
     (f"{RUN}jobs:\n  train: {{timeout: 8d}}", CLOUD, "deploy.yaml:7", "timeout"),
+    (f"{RUN}    job_variables: {{image: null}}", CLOUD, "deploy.yaml:5", "no image is set for run; write pools.run.image"),
     (RUN.replace("    image: x/y:1\n", ""), CLOUD, "deploy.yaml:3", "no image is set for run; write pools.run.image"),
     (RUN, "model_path: gcs-bucket/m\nalert_methods: slack\n", f"{SHOP}:1", "db is 'duckdb', a file, which is lost when a container of run"),
     (
@@ -131,6 +133,30 @@ def test_what_prefect_would_ignore_is_told_with_its_place(find_problems, deploy,
     (found,) = find_problems({"shop": batch}, deploy)
     assert found.startswith(f"{place}: ")
     assert words in found
+
+
+@pytest.mark.parametrize("login", ["ghp_t0ken", "me:pa55word", "x:{{ $TOKEN }}0"])
+def test_a_login_in_the_address_of_a_repository_is_refused_and_not_shown(find_problems, login):
+    deploy = f"pools:\n  local:\n    type: process\n    git_clone:\n      repository: 'https://{login}@github.com/a/b'\n"
+    (found,) = find_problems({"shop": ""}, deploy)
+    assert found.startswith("deploy.yaml:5: pools.local.git_clone.repository holds a login")
+    assert login not in found
+
+
+@pytest.mark.parametrize(
+    "address", ["https://github.com/a/b", "git@github.com:a/b.git", "ssh://git@host/a", "https://{{ $TOKEN }}@github.com/a"]
+)
+def test_an_address_of_a_repository_without_a_secret_is_let_through(find_problems, address):
+    deploy = f"pools:\n  local:\n    type: process\n    git_clone: {{repository: '{address}'}}\n"
+    assert find_problems({"shop": ""}, deploy) == []
+
+
+def test_a_secret_among_job_variables_is_a_warning_that_does_not_show_it(find_problems):
+    env = "env: {SHOP_API_KEY: pl4in-word, LOG_LEVEL: info, SLACK_TOKEN: '{{ $TOKEN }}'}"
+    deploy = f"pools:\n  local:\n    type: process\n    job_variables:\n      {env}\n"
+    (found,) = find_problems({"shop": "", "sales": "deploy: {tags: [a], timeout: 5min}"}, deploy)
+    assert found.startswith("deploy.yaml:4: job variable env.SHOP_API_KEY looks like a secret")
+    assert "pl4in-word" not in found
 
 
 def test_everything_wrong_is_told_at_once(find_problems):

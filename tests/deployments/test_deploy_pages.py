@@ -66,6 +66,11 @@ def test_the_pages_of_all_targets_are_there():
     assert {"overview.md", "prefect-cloud.md", "cloud-run.md", "ecs.md", "self-hosted.md", "codespaces.md"} <= TEXTS.keys()
 
 
+@pytest.mark.parametrize("page", [name for name, text in TEXTS.items() if "$ prefect worker start" in text or "$ anomflow apply" in text])
+def test_a_page_that_starts_a_worker_or_applies_says_at_which_api(page):
+    assert "PREFECT_API_URL" in TEXTS[page]
+
+
 def test_build_arguments_and_services_that_pages_name_exist():
     text = "\n".join(TEXTS.values())
     arguments = set(re.findall(r"--build-arg (\w+)=", text))

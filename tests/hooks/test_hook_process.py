@@ -110,6 +110,12 @@ def test_short_and_innocent_values_stay_readable():
     assert mask_secrets("abc en_GB.UTF-8      end", environ) == "abc en_GB.UTF-8      end"
 
 
+def test_the_current_folder_is_no_secret():
+    environ = {"PWD": "/srv/metrics", "OLDPWD": "/srv/before", "DB_PWD": "hunter22"}
+    text = "/srv/metrics/a.py after /srv/before"
+    assert mask_secrets(f"{text}: hunter22", environ) == f"{text}: <DB_PWD>"
+
+
 def test_a_hook_shows_no_argument():
     assert "hidden" not in repr(Hook("", "odd.py", 1, arguments={"token": "hidden"}))
 

@@ -132,7 +132,7 @@ def test_a_block_that_another_refers_to_is_saved_first(shop, write, monkeypatch)
         ("email/x:\n  host: h\n  sender: a@b.org\n  recipients: ${NOT_SET}\n", ":4: email/x: recipients: the variable NOT_SET is not set"),
         ("email/x:\n  hots: h\n", ":2: email/x: hots is no field. Did you mean host?"),
         ("email/x:\n  host: h\n  sender: a@b.org\n", ":1: email/x: needs the field recipients"),
-        ("emial/x:\n  host: h\n", ":1: emial/x: 'emial' is no kind of block here. Did you mean email?"),
+        ("emial/x:\n  host: h\n", ":1: emial/x: 'emial' is no kind of block here. Did you mean email? Kinds: bigquery, clickhouse, c"),
         ("email/Two Words:\n  host: h\n", ":1: 'email/Two Words' does not name a block"),
         ("email:\n  host: h\n", ":1: 'email' does not name a block"),
         ("slack/x:\n  token: ${MAIL_PASSWORD}\n", ":1: slack/x: a token needs channel"),
@@ -179,6 +179,19 @@ def test_the_list_tells_who_uses_what(shop, write):
     assert rows["email/listed"] == {"ref": "email/listed", "role": "channel", "state": "saved", "batches": ["shop"]}
     assert rows["email/gone"]["state"] == "missing"
     assert rows["duckdb"] == {"ref": "duckdb", "role": "warehouse", "state": "no block needed", "batches": ["shop"]}
+
+
+def test_a_kind_alone_is_its_block_default_unless_variables_say_what_it_is(shop, monkeypatch):
+    shop.configure("db: postgres\nmodel_path: s3-bucket\nalert_methods: [teams, pagerduty, console]\n")
+    monkeypatch.setenv("ANOMFLOW_PAGERDUTY_ROUTING_KEY", SECRET)
+    rows = {row["ref"]: row["state"] for row in read(shop, "blocks", "list")["blocks"] if row["batches"]}
+    missing = {"postgres/default", "s3-bucket/default", "teams/default"}
+    assert rows == dict.fromkeys(missing, "missing") | {"pagerduty": "no block needed", "console": "no block needed"}
+    checks = {row["subject"]: row for row in read(shop, "blocks", "check", code=1)["checks"] if row["batches"]}
+    assert {subject for subject, row in checks.items() if row["state"] == "failed"} == missing
+    assert "ANOMFLOW_TEAMS_... in the environment" in checks["teams/default"]["detail"]
+    monkeypatch.setenv("ANOMFLOW_POSTGRES_URI", "postgresql://localhost/shop")
+    assert "postgres" in {row["ref"] for row in read(shop, "blocks", "list")["blocks"]}
 
 
 def test_a_check_loads_each_block_and_says_what_is_missing(shop, write):
