@@ -54,7 +54,7 @@ def apply(
         _ask(drawn)
     outcome, requests = asyncio.run(carry_out(drawn, pace))
     _tell(output, replace(drawn, requests=drawn.requests + requests), outcome)
-    raise typer.Exit(1 if outcome.failed else 0)
+    raise typer.Exit(1 if outcome.failed or outcome.skipped else 0)
 
 
 def _ask(drawn: Drawn) -> None:

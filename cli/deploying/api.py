@@ -28,6 +28,7 @@ CONNECTIONS: Final = 8
 PAGE: Final = 200
 _HERE: Final = ("127.0.0.1", "localhost", "::1")
 _BUSY_PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
+_STUCK_SECONDS: Final = 3.0
 _HELP: Final = {
     401: "the API key is wrong or expired; make a new one and run: prefect cloud login (or set PREFECT_API_KEY)",
     403: "the API key may not do this; ask for a role that may deploy",
@@ -39,10 +40,12 @@ class BusyTransport(httpx.AsyncHTTPTransport):
     """Repeat soon what a server on SQLite refuses while another of its tasks writes; Prefect's client waits two seconds for it."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, again after each pause while the server is busy and does not say for how long."""
+        """Send a request, again after each pause while the server is busy for a moment and does not say for how long."""
+        start = time.monotonic()
         answer = await super().handle_async_request(request)
         for pause in _BUSY_PAUSES:
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or "Retry-After" in answer.headers:
+            is_busy = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" not in answer.headers
+            if not is_busy or time.monotonic() - start > _STUCK_SECONDS:
                 break
             await answer.aclose()
             await asyncio.sleep(pause)
