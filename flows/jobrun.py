@@ -27,7 +27,7 @@ from tasks.effects import log_line
 from tasks.handover import Gathered, Handover, name_handover, write_handover
 from tasks.history import Library
 from tasks.models import Shelf
-from tasks.shard_runs import Order, ShardedJob, is_in_run
+from tasks.shard_runs import Order, ShardedJob, find_elapsed, find_patience, is_in_run
 from tasks.warehouse import Target
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class Run:
             return None
         given = {"settings": dict(request.settings), **({} if request.metrics is None else {"metrics": request.metrics})}
         parameters = {"batch": self.batch.name, "as_of": self.as_of.isoformat(), **given}
-        return Order(job, self.batch.name, parameters, models.shards, models.shard_timeout.total_seconds())
+        patience = find_patience(models.shard_timeout.total_seconds(), find_timeout(), find_elapsed())
+        return Order(job, self.batch.name, parameters, models.shards, patience)
 
     @property
     def channels(self) -> tuple[str, ...]:

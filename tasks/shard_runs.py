@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
@@ -28,17 +29,27 @@ ShardedJob = Literal["train", "score"]
 FIRST_PAUSE: Final = 1.0
 LAST_PAUSE: Final = 15.0
 _PAGE: Final = 200
+# Of the time limit of a run that waits; what is left is for reading, publishing and telling what shards did.
+USED_BY_WAITING: Final = 0.9
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds a run waits for others, and why no longer."""
+
+    seconds: float
+    reason: str
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the runs of a job's shards are to do, and how many seconds their parent waits for them."""
+    """What the runs of a job's shards are to do, and how long their parent waits for them."""
 
     job: ShardedJob
     batch: str
     parameters: Mapping[str, Any]
     shards: int
-    timeout: float
+    patience: Patience
 
     @property
     def deployment(self) -> str:
@@ -53,6 +64,26 @@ class ShardRuns:
     job: ShardedJob
     parent: str
     lost: Mapping[int, str]
+
+
+def find_patience(asked: float, limit: float | None, elapsed: float) -> Patience:
+    """Return how long a run waits for its shards: as asked, but not into the last tenth of its own time limit (None: it has none).
+
+    A run that ends at its limit could neither use what the other shards did nor tell which of them was late. All in seconds.
+
+    >>> find_patience(3600, 3600, elapsed=40)
+    Patience(seconds=3200.0, reason='nine tenths of its own time-out, 3600 seconds')
+    """
+    left = asked if limit is None else max(0.0, limit * USED_BY_WAITING - elapsed)
+    if left >= asked or limit is None:
+        return Patience(asked, "shard_timeout")
+    return Patience(left, f"nine tenths of its own time-out, {limit:g} seconds")
+
+
+def find_elapsed() -> float:
+    """Return the seconds that the flow run has worked already; 0 outside of one."""
+    context = FlowRunContext.get()
+    return 0.0 if context is None else (datetime.now(UTC) - context.start_time).total_seconds()
 
 
 def is_in_run() -> bool:
@@ -74,13 +105,13 @@ def run_shards(order: Order) -> ShardRuns:
 
     Requests to the API grow with the shards and the time. Whatever ends the wait ends the runs that are not done.
     """
-    parent = find_run_id()
+    parent, until = find_run_id(), time.monotonic() + order.patience.seconds
     ids: dict[UUID, int] = {}
     with get_client(sync_client=True) as client:
         try:
             for shard in range(order.shards):
                 ids[_start(order, parent, shard).id] = shard
-            runs = _wait(client, list(ids), order.timeout)
+            runs = _wait(client, list(ids), until)
         except BaseException:  # also the signal that cancels this run
             _cancel(client, _read_runs(client, list(ids)))
             raise
@@ -101,8 +132,7 @@ def _start(order: Order, parent: str, shard: int) -> FlowRun:
         raise RunError(f"{message}; make it with `anomflow sync`, and deploy") from error
 
 
-def _wait(client: SyncPrefectClient, ids: Sequence[UUID], timeout: float) -> list[FlowRun]:
-    until = time.monotonic() + timeout
+def _wait(client: SyncPrefectClient, ids: Sequence[UUID], until: float) -> list[FlowRun]:
     pause = FIRST_PAUSE
     while True:
         runs = _read_runs(client, ids)
@@ -130,5 +160,5 @@ def _cancel(client: SyncPrefectClient, runs: Sequence[FlowRun]) -> None:
 def _tell(run: FlowRun, order: Order) -> str:
     """Say why a run has no result."""
     if run.state is None or not run.state.is_final():
-        return f"its run {run.name} was not done after {order.timeout:g} seconds (shard_timeout)"
+        return f"its run {run.name} was not done after {order.patience.seconds:.0f} seconds ({order.patience.reason})"
     return f"its run {run.name} ended {run.state.name}: {run.state.message or 'no reason given'}"

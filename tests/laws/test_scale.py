@@ -15,7 +15,7 @@ from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run, sum_up
 from flows.score import score_stage
 from flows.train import publish_shards, train_stage
 from tasks.handover import gather
-from tasks.shard_runs import ShardRuns
+from tasks.shard_runs import ShardRuns, find_patience
 from tests.world import START, Clock, World, at, series
 
 NAMES = [f"metric-{number}" for number in range(5)]
@@ -125,6 +125,16 @@ def test_nothing_is_published_where_every_shard_is_lost(tmp_path, monkeypatch):
     outcome = gather_parts(world, ShardRuns("train", "p", {0: "it crashed", 1: "it crashed"}), 199)
     assert not outcome.worked
     assert world.open(at(199)).store.names() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit", "elapsed", "waits"),
+    [(600, None, 0, 600), (600, 3600, 30, 600), (3600, 3600, 40, 3200), (3600, 1800, 0, 1620), (600, 60, 59, 0)],
+)
+def test_a_run_waits_for_its_shards_no_longer_than_it_can_still_tell_of_them(asked, limit, elapsed, waits):
+    patience = find_patience(asked, limit, elapsed)
+    assert patience.seconds == waits
+    assert patience.reason.startswith("shard_timeout" if waits == asked else "nine tenths of its own time-out")
 
 
 @pytest.mark.parametrize(("shard", "parent", "words"), [(3, "p", "shards 0 to 2"), (-1, "p", "shards 0 to 2"), (1, None, "without parent")])

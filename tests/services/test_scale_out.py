@@ -44,7 +44,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             yield
 
 
-def deploy(world: World, twin_pool: str = "local") -> dict[str, Any]:
+def deploy(world: World, twin_pool: str = "local", **environment: str) -> dict[str, Any]:
     """Create the deployments that `sync` writes for the batch, and return their ids by key."""
     plan = DeployPlan(metrics=str(world.folder / "metrics"))
     batch = load_batch(world.folder / "metrics", "shop", {}, {})
@@ -60,7 +60,7 @@ def deploy(world: World, twin_pool: str = "local") -> dict[str, Any]:
                 work_pool_name=twin_pool if built.name.endswith("-shard") else "local",
                 parameters=dict(built.parameters),
                 tags=list(built.tags),
-                job_variables={"env": {"ANOMFLOW_HOME": str(world.folder / "home")}},
+                job_variables={"env": {"ANOMFLOW_HOME": str(world.folder / "home"), **environment}},
                 enforce_parameter_schema=False,
             )
     return found
@@ -108,12 +108,17 @@ def test_a_run_that_is_cancelled_ends_the_runs_of_its_shards(office, tmp_path, m
     assert {child.state.name for child in find_children(parent)} <= {"Cancelled", "Cancelling"}
 
 
-def test_shards_that_nobody_runs_are_given_up_after_the_time_limit(office, tmp_path, monkeypatch):
-    ids = deploy(open_world(tmp_path, SETTINGS.replace("5min", "3s"), monkeypatch), twin_pool="idle")
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [(("3s", "60"), "3 seconds (shard_timeout)"), (("5min", "30"), "seconds (nine tenths of its own time-out, 30 seconds)")],
+)
+def test_shards_that_nobody_runs_are_given_up_after_the_time_limit(office, tmp_path, monkeypatch, limits, words):
+    world = open_world(tmp_path, SETTINGS.replace("5min", limits[0]), monkeypatch)
+    ids = deploy(world, twin_pool="idle", ANOMFLOW_RUN_TIMEOUT=limits[1])
     done = wait(submit(ids["train/shop"], 229))
     assert done.state.is_failed()
     assert f"{SHARDS} shards failed" in done.state.message
-    assert "was not done after 3 seconds (shard_timeout)" in done.state.message
+    assert words in done.state.message
     assert {child.state.name for child in find_children(done)} <= {"Cancelled", "Cancelling"}
 
 
