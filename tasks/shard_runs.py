@@ -19,9 +19,12 @@ from prefect.states import Cancelling
 from anomflow.errors import RunError
 from anomflow.slicing import name_twin
 from tasks.effects import effect
+from tasks.handover import has_handover, name_handover
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
+
+    from tasks.models import Shelf
 
 ShardedJob = Literal["train", "score"]
 
@@ -100,17 +103,19 @@ def find_run_id() -> str:
 
 
 @effect("run shards")
-def run_shards(order: Order) -> ShardRuns:
+def run_shards(order: Order, shelf: Shelf) -> ShardRuns:
     """Run each shard as a run of the twin deployment and wait for all; raises RunError where there is no such deployment.
 
-    Requests to the API grow with the shards and the time. Whatever ends the wait ends the runs that are not done.
+    Requests to the API grow with the shards and the time. Whatever ends the wait ends the runs that are not done. Where the
+    run itself was started again, those of its shards that are not done, or left a result, count; the others are new.
     """
     parent, until = find_run_id(), time.monotonic() + order.patience.seconds
     ids: dict[UUID, int] = {}
     with get_client(sync_client=True) as client:
         try:
+            attempt = _Attempt(parent, client.read_flow_run(UUID(parent)).run_count)
             for shard in range(order.shards):
-                ids[_start(order, parent, shard).id] = shard
+                ids[_find_or_start(order, shelf, attempt, shard).id] = shard
             runs = _wait(client, list(ids), until)
         except BaseException:  # also the signal that cancels this run
             _cancel(client, _read_runs(client, list(ids)))
@@ -121,11 +126,33 @@ def run_shards(order: Order) -> ShardRuns:
     )
 
 
-def _start(order: Order, parent: str, shard: int) -> FlowRun:
-    parameters = {**order.parameters, "shard": shard, "parent": parent}
+@dataclass(frozen=True)
+class _Attempt:
+    """The run that waits, and the how manieth time it is that it works."""
+
+    parent: str
+    number: int
+
+
+def _find_or_start(order: Order, shelf: Shelf, attempt: _Attempt, shard: int) -> FlowRun:
+    """Return the run of a shard: one of an earlier attempt that works or left a result, else a new one."""
+    name = name_handover(order.job, attempt.parent, shard)
+    for number in range(1, attempt.number):
+        run = _start(order, _Attempt(attempt.parent, number), shard)
+        if run.state is None or not (run.state.is_final() or run.state.is_cancelling()):
+            return run
+        if run.state.is_completed() and has_handover(shelf, name):
+            return run
+    return _start(order, attempt, shard)
+
+
+def _start(order: Order, attempt: _Attempt, shard: int) -> FlowRun:
+    """Start a run, or return the one that this attempt started already."""
+    parameters = {**order.parameters, "shard": shard, "parent": attempt.parent}
+    key = f"{attempt.parent}-{order.job}-{shard}-{attempt.number}"
     try:
         return run_deployment(  # type: ignore[return-value]  # a coroutine only inside an event loop
-            order.deployment, parameters=parameters, timeout=0, idempotency_key=f"{parent}-{order.job}-{shard}"
+            order.deployment, parameters=parameters, timeout=0, idempotency_key=key
         )
     except ObjectNotFound as error:
         message = f"scale_out is deployments, and there is no deployment {order.deployment!r}"

@@ -11,8 +11,8 @@ import pytest
 
 from anomflow.batches import load_batch
 from anomflow.errors import RunError
-from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run, sum_up
-from flows.score import score_stage
+from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run
+from flows.score import score_stage, sum_up_shards
 from flows.train import publish_shards, train_stage
 from tasks.handover import gather
 from tasks.shard_runs import ShardRuns, find_patience
@@ -80,7 +80,7 @@ def run_parts(world: World, shards: int, lost: frozenset[int] = frozenset()) -> 
 
 def gather_parts(world: World, runs: ShardRuns, hour: int) -> Outcome:
     whole = world.open(at(hour))
-    return publish_shards(whole, runs) if runs.job == "train" else sum_up("score", gather(whole.shelf, runs))
+    return publish_shards(whole, runs) if runs.job == "train" else sum_up_shards(whole, runs)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,18 @@ def test_a_lost_shard_loses_no_row_and_holds_no_other_up(tmp_path, monkeypatch, 
     assert world.uncovered(START).is_empty()
     judged = [row for row in expected["metrics"] if row[2] == "score"]
     assert [row[:3] for row in read_rows(world)["metrics"] if row[2] == "score"] == [row[:3] for row in judged]
+
+
+def test_what_shards_hand_over_is_read_again_until_it_is_used(tmp_path, monkeypatch):
+    world = open_world(tmp_path, "shards: 2\nscale_out: deployments\n", monkeypatch)
+    for shard in (0, 1):
+        train_stage(open_part(world, 199, shard))
+    shelf, runs = world.open(at(199)).shelf, ShardRuns("train", "p", {1: "it crashed in the end"})
+    first = gather(shelf, runs)
+    assert (set(first.parts), set(first.lost)) == ({0}, {1})
+    assert gather(shelf, runs) == first  # as where a store did not answer, or the run is started again
+    gather_parts(world, runs, 199)
+    assert [name for name in shelf.store.names() if name.startswith("shard-runs/")] == []
 
 
 def test_nothing_is_published_where_every_shard_is_lost(tmp_path, monkeypatch):

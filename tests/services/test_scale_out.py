@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import serialize_context
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelling
+from prefect.states import AwaitingRetry, Cancelling
 from prefect_server import serve_prefect, start
 
 from anomflow.batches import load_batch
 from anomflow.deployments.building import build_deployments
 from anomflow.deployments.plan import DeployPlan
 from tests.laws.test_scale import open_world, read_rows
+from tests.services.deployed import wait_for
 from tests.world import World, at
 
 pytestmark = [pytest.mark.worker, pytest.mark.timeout(540)]
@@ -120,6 +121,37 @@ def test_shards_that_nobody_runs_are_given_up_after_the_time_limit(office, tmp_p
     assert f"{SHARDS} shards failed" in done.state.message
     assert words in done.state.message
     assert {child.state.name for child in find_children(done)} <= {"Cancelled", "Cancelling"}
+
+
+def start_again(run: FlowRun) -> FlowRun:
+    """Do what Retry in Prefect's UI does, and wait for the end."""
+    with get_client(sync_client=True) as client:
+        before = client.read_flow_run(run.id).run_count
+        client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
+    return wait_for(lambda: find_end(run, before + 1), 120)
+
+
+def find_end(run: FlowRun, attempt: int) -> FlowRun | None:
+    with get_client(sync_client=True) as client:
+        found = client.read_flow_run(run.id)
+    return found if found.run_count == attempt and found.state.is_final() else None
+
+
+def test_a_run_that_is_started_again_works_on_the_shards_that_left_no_result(office, tmp_path, monkeypatch):
+    world = open_world(tmp_path, SETTINGS.replace("5min", "1s"), monkeypatch)
+    ids = deploy(world, twin_pool="idle")
+    run = wait(submit(ids["train/shop"], 229))
+    assert run.state.is_failed()
+    with get_client(sync_client=True) as client:
+        client.update_deployment(ids["train/shop-shard"], DeploymentUpdate(work_pool_name="local"))
+    world.configure(SETTINGS)
+    again = start_again(run)
+    assert again.state.is_completed(), again.state.message
+    assert "metrics rebuilt" in again.state.message
+    # As a pipeline does whose alerts failed after all shards had their say.
+    once_more = start_again(run)
+    assert once_more.state.is_completed(), once_more.state.message
+    assert [child.state.name for child in find_children(run)].count("Completed") == 2 * SHARDS
 
 
 async def _wait_for_children(run: FlowRun) -> bool:
