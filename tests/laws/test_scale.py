@@ -132,6 +132,17 @@ def test_what_shards_hand_over_is_read_again_until_it_is_used(tmp_path, monkeypa
     assert [name for name in shelf.store.names() if name.startswith("shard-runs/")] == []
 
 
+def test_shards_are_those_of_the_run_that_waits_though_the_batch_has_others_meanwhile(tmp_path, monkeypatch):
+    world = open_world(tmp_path, "shards: 3\nscale_out: deployments\n", monkeypatch)
+    parent = world.open(at(199))
+    world.configure("shards: 2\nscale_out: deployments\n")
+    for shard in range(3):
+        told = {**parent.shard_parameters, "as_of": at(199)}
+        train_stage(open_run(Request(**told, shard=shard, parent="p"), world.clock))
+    outcome = publish_shards(parent, ShardRuns("train", "p", {}))
+    assert (outcome.counts["metrics_rebuilt"], outcome.lost) == (len([*NAMES, "ended"]), {})
+
+
 def test_nothing_is_published_where_every_shard_is_lost(tmp_path, monkeypatch):
     world = open_world(tmp_path, "shards: 2\nscale_out: deployments\n", monkeypatch)
     outcome = gather_parts(world, ShardRuns("train", "p", {0: "it crashed", 1: "it crashed"}), 199)
