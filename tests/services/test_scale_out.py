@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed  # noqa: F401 - its settings have values from here on
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
@@ -22,6 +25,9 @@ from prefect_server import serve_prefect, start
 from anomflow.batches import load_batch
 from anomflow.deployments.building import build_deployments
 from anomflow.deployments.plan import DeployPlan
+from anomflow.errors import RunError
+from anomflow.spec import ModelSpec
+from anomflow.workers import open_workers
 from tests.laws.test_scale import open_world, read_rows
 from tests.services.deployed import wait_for
 from tests.world import World, at
@@ -168,6 +174,24 @@ def test_processes_and_dask_write_the_same_rows(tmp_path, monkeypatch, expected,
     world = open_world(tmp_path / "other", settings, monkeypatch)
     world.run("train", "score", as_of=at(229))
     assert read_rows(world) == expected
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_is_said_to_be_so(address):
+    spec = ModelSpec(scale_out="dask", dask_address=address)
+    timeout = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    with (
+        timeout,
+        pytest.raises(RunError, match=f"dask_address: no scheduler of Dask at {address} .*; start the scheduler"),
+        open_workers(spec),
+    ):
+        pass
+
+
+def test_workers_of_a_cluster_that_end_are_said_to_have_ended():
+    impatient, words = dask.config.set({"distributed.scheduler.allowed-failures": 0}), r"ended before they were done.*lower `slice_rows`"
+    with impatient, open_workers(ModelSpec(scale_out="dask")) as workers, pytest.raises(RunError, match=words):
+        workers.map(os._exit, [(1,)])
 
 
 def test_tasks_of_prefect_on_dask_would_hand_the_key_of_the_api_to_all_workers():
