@@ -277,7 +277,9 @@ class ModelSpec(Section):
         " `<batch>-shard`; `dask`: on the workers of a Dask cluster.",
     )
     shard_timeout: PositiveDuration = Field(
-        timedelta(hours=1), description="How long a run waits for the runs of its shards; those that are not done then are cancelled."
+        timedelta(hours=1),
+        description="How long a run waits for the runs of its shards, at most nine tenths of its own time-out; those that are not done then"
+        " are cancelled.",
     )
     dask_address: str | None = Field(
         None, min_length=1, description="Scheduler of the Dask cluster (`tcp://host:8786`); none: a cluster of `processes` on this machine."

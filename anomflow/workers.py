@@ -82,15 +82,25 @@ class DaskCluster:
         return max(1, int(sum(self._client.nthreads().values())))
 
     def map(self, function: Callable[..., R], calls: Sequence[tuple[Any, ...]]) -> list[R]:
-        """Make the calls."""
+        """Make the calls; raise RunError where the workers end meanwhile, as they do of what they cannot import."""
+        from distributed import KilledWorker  # noqa: PLC0415 - an extra, which is there where there is a client
+
         # The same rows may come again in another run, and results of an earlier one must not be taken for theirs.
         futures = self._client.map(function, *zip(*calls, strict=True), pure=False)
-        return list(self._client.gather(futures))
+        try:
+            return list(self._client.gather(futures))
+        except KilledWorker as error:
+            reason = "workers of the Dask cluster ended before they were done, as where memory runs out, or this project is missing"
+            advice = "give them more, or lower `slice_rows`; install what runs have there, in the same versions"
+            raise RunError(f"{reason}; {advice}") from error
 
 
 @contextmanager
 def open_workers(spec: ModelSpec) -> Iterator[Workers]:
-    """Open the workers that the settings name; raises MissingDependencyError where Dask is not installed."""
+    """Open the workers that the settings name.
+
+    Raises MissingDependencyError where Dask is not installed, RunError where its scheduler does not answer.
+    """
     count = spec.processes or os.cpu_count() or 1
     with ExitStack() as stack:
         if spec.scale_out == "dask":
@@ -107,7 +117,15 @@ def _connect(address: str | None, count: int) -> Iterator[Any]:
         raise MissingDependencyError("scale_out: dask", "dask") from error
     with ExitStack() as stack:
         place = address or stack.enter_context(LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None))
-        yield stack.enter_context(Client(place))
+        yield stack.enter_context(_open_client(Client, place))
+
+
+def _open_client(build: Callable[[Any], Any], place: Any) -> Any:
+    try:
+        return build(place)
+    except (OSError, ValueError) as error:  # nobody answers; not an address
+        advice = "start the scheduler, or name another (tcp://host:8786)"
+        raise RunError(f"dask_address: no scheduler of Dask at {place} ({error}); {advice}") from error
 
 
 def choose_workers(workers: Workers, rows: int) -> Workers:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from prefect.states import Completed
@@ -27,7 +27,7 @@ from tasks.effects import log_line
 from tasks.handover import Gathered, Handover, name_handover, write_handover
 from tasks.history import Library
 from tasks.models import Shelf
-from tasks.shard_runs import Order, ShardedJob, is_in_run
+from tasks.shard_runs import Order, ShardedJob, find_elapsed, find_patience, is_in_run
 from tasks.warehouse import Target
 
 if TYPE_CHECKING:
@@ -102,12 +102,19 @@ class Run:
 
     def build_order(self, job: ShardedJob) -> Order | None:
         """Return what the runs of the shards are to do; None where this run does it itself."""
-        models, request = self.spec.models, self.request
+        models = self.spec.models
         if models.scale_out != "deployments" or models.shards == 1 or self.part is not None or not is_in_run():
             return None
-        given = {"settings": dict(request.settings), **({} if request.metrics is None else {"metrics": request.metrics})}
-        parameters = {"batch": self.batch.name, "as_of": self.as_of.isoformat(), **given}
-        return Order(job, self.batch.name, parameters, models.shards, models.shard_timeout.total_seconds())
+        patience = find_patience(models.shard_timeout.total_seconds(), find_timeout(), find_elapsed())
+        return Order(job, self.batch.name, self.shard_parameters, models.shards, patience)
+
+    @property
+    def shard_parameters(self) -> dict[str, Any]:
+        """Return what the runs of all shards are told: to divide the metrics as this run does, whatever the batch's file says by then."""
+        request = self.request
+        settings = {**request.settings, "shards": str(self.spec.models.shards)}
+        given = {} if request.metrics is None else {"metrics": request.metrics}
+        return {"batch": self.batch.name, "as_of": self.as_of.isoformat(), "settings": settings, **given}
 
     @property
     def channels(self) -> tuple[str, ...]:

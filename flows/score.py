@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, hand_over, open_run, skipped, sum_up
-from tasks.handover import gather
+from tasks.handover import forget, gather
 from tasks.history import load_feedback
 from tasks.models import pin_version
 from tasks.scoring import Exam, score_slices
@@ -18,6 +18,8 @@ from tasks.warehouse import prepare_tables
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
+    from tasks.shard_runs import ShardRuns
+
 
 def score_stage(run: Run) -> Outcome:
     """Pin a model, find the points that await a judgement, score and judge them, write what belongs together at once."""
@@ -26,7 +28,7 @@ def score_stage(run: Run) -> Outcome:
     prepare_tables(run.warehouse, run.spec.common.table_key)
     order = run.build_order("score")
     if order is not None:
-        return finish(run, sum_up("score", gather(run.shelf, run_shards(order))))
+        return finish(run, sum_up_shards(run, run_shards(order, run.shelf)))
     pinned, notes = pin_version(run.shelf, run.as_of)
     scored = score_slices(Exam(run.library, run.target, pinned, load_feedback(run.library)))
     if pinned is None:
@@ -34,6 +36,13 @@ def score_stage(run: Run) -> Outcome:
     outcome = Outcome("score", scored.counts, scored.failures, notes, scored.worked)
     hand_over(run, outcome)
     return finish(run, outcome)
+
+
+def sum_up_shards(run: Run, runs: ShardRuns) -> Outcome:
+    """Return the outcome of the runs of all shards, whose results are in the table."""
+    outcome = sum_up("score", gather(run.shelf, runs))
+    forget(run.shelf, runs)
+    return outcome
 
 
 @flow(name="score", flow_run_name="score {batch}", timeout_seconds=find_timeout())

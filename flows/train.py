@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, hand_over, open_run, skipped, sum_up
-from tasks.handover import gather
+from tasks.handover import forget, gather
 from tasks.history import load_feedback
 from tasks.learning import Lesson, fill_shards, learn
 from tasks.models import Draft, drop_old_versions, pin_version, publish_version
@@ -31,7 +31,7 @@ def train_stage(run: Run) -> Outcome:
     prepare_tables(run.warehouse, run.spec.common.table_key)
     order = run.build_order("train")
     if order is not None:
-        return finish(run, publish_shards(run, run_shards(order)))
+        return finish(run, publish_shards(run, run_shards(order, run.shelf)))
     pinned, notes = pin_version(run.shelf, run.as_of)
     learned = learn(Lesson(run.library, run.target, run.shelf, pinned, load_feedback(run.library)))
     outcome = Outcome("train", learned.counts, learned.failures, (*notes, *learned.notes), learned.worked)
@@ -45,7 +45,10 @@ def publish_shards(run: Run, runs: ShardRuns) -> Outcome:
     """Publish what the runs of all shards learned as one version, unless every one of them was lost."""
     gathered = gather(run.shelf, runs)
     outcome = sum_up("train", gathered)
-    return _publish(run, fill_shards(run.shelf, run.batch, gathered, run.as_of), outcome) if outcome.worked else outcome
+    if outcome.worked:
+        outcome = _publish(run, fill_shards(run.shelf, run.batch, gathered, run.as_of), outcome)
+    forget(run.shelf, runs)
+    return outcome
 
 
 def _publish(run: Run, shards: Sequence[Published], outcome: Outcome) -> Outcome:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from anomflow.errors import CorruptModelError, ModelError, StoreUnavailableError
+from anomflow.errors import CorruptModelError, MissingModelError, ModelError, StoreUnavailableError
 from anomflow.signing import sign, verify
 from anomflow.versions import ObjectRef, Published
 from tasks.effects import RETRIES, effect
@@ -54,7 +54,7 @@ def write_handover(shelf: Shelf, name: str, handover: Handover) -> None:
 
 @effect("gather shards", retries=RETRIES)
 def gather(shelf: Shelf, runs: ShardRuns) -> Gathered:
-    """Read and remove what the runs of the shards handed over; what cannot be read counts as lost."""
+    """Read what the runs of the shards handed over; what cannot be read counts as lost."""
     parts: dict[int, Handover] = {}
     lost = dict(runs.lost)
     for shard in sorted(set(range(shelf.spec.models.shards)) - set(lost)):
@@ -64,9 +64,23 @@ def gather(shelf: Shelf, runs: ShardRuns) -> Gathered:
             raise
         except ModelError as error:
             lost[shard] = str(error)
-    for shard in parts:
-        shelf.store.delete(name_handover(runs.job, runs.parent, shard))
     return Gathered(parts, dict(sorted(lost.items())))
+
+
+@effect("forget shards", retries=RETRIES)
+def forget(shelf: Shelf, runs: ShardRuns) -> None:
+    """Remove what the runs of the shards handed over, once all of it is used: a run that is started again may need it before."""
+    for shard in range(shelf.spec.models.shards):
+        shelf.store.delete(name_handover(runs.job, runs.parent, shard))
+
+
+def has_handover(shelf: Shelf, name: str) -> bool:
+    """Tell whether there is something that a run handed over."""
+    try:
+        shelf.store.read(name)
+    except MissingModelError:
+        return False
+    return True
 
 
 def name_handover(job: str, parent: str, shard: int) -> str:

@@ -11,11 +11,11 @@ import pytest
 
 from anomflow.batches import load_batch
 from anomflow.errors import RunError
-from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run, sum_up
-from flows.score import score_stage
+from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run
+from flows.score import score_stage, sum_up_shards
 from flows.train import publish_shards, train_stage
 from tasks.handover import gather
-from tasks.shard_runs import ShardRuns
+from tasks.shard_runs import ShardRuns, find_patience
 from tests.world import START, Clock, World, at, series
 
 NAMES = [f"metric-{number}" for number in range(5)]
@@ -80,7 +80,7 @@ def run_parts(world: World, shards: int, lost: frozenset[int] = frozenset()) -> 
 
 def gather_parts(world: World, runs: ShardRuns, hour: int) -> Outcome:
     whole = world.open(at(hour))
-    return publish_shards(whole, runs) if runs.job == "train" else sum_up("score", gather(whole.shelf, runs))
+    return publish_shards(whole, runs) if runs.job == "train" else sum_up_shards(whole, runs)
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +120,44 @@ def test_a_lost_shard_loses_no_row_and_holds_no_other_up(tmp_path, monkeypatch, 
     assert [row[:3] for row in read_rows(world)["metrics"] if row[2] == "score"] == [row[:3] for row in judged]
 
 
+def test_what_shards_hand_over_is_read_again_until_it_is_used(tmp_path, monkeypatch):
+    world = open_world(tmp_path, "shards: 2\nscale_out: deployments\n", monkeypatch)
+    for shard in (0, 1):
+        train_stage(open_part(world, 199, shard))
+    shelf, runs = world.open(at(199)).shelf, ShardRuns("train", "p", {1: "it crashed in the end"})
+    first = gather(shelf, runs)
+    assert (set(first.parts), set(first.lost)) == ({0}, {1})
+    assert gather(shelf, runs) == first  # as where a store did not answer, or the run is started again
+    gather_parts(world, runs, 199)
+    assert [name for name in shelf.store.names() if name.startswith("shard-runs/")] == []
+
+
+def test_shards_are_those_of_the_run_that_waits_though_the_batch_has_others_meanwhile(tmp_path, monkeypatch):
+    world = open_world(tmp_path, "shards: 3\nscale_out: deployments\n", monkeypatch)
+    parent = world.open(at(199))
+    world.configure("shards: 2\nscale_out: deployments\n")
+    for shard in range(3):
+        told = {**parent.shard_parameters, "as_of": at(199)}
+        train_stage(open_run(Request(**told, shard=shard, parent="p"), world.clock))
+    outcome = publish_shards(parent, ShardRuns("train", "p", {}))
+    assert (outcome.counts["metrics_rebuilt"], outcome.lost) == (len([*NAMES, "ended"]), {})
+
+
 def test_nothing_is_published_where_every_shard_is_lost(tmp_path, monkeypatch):
     world = open_world(tmp_path, "shards: 2\nscale_out: deployments\n", monkeypatch)
     outcome = gather_parts(world, ShardRuns("train", "p", {0: "it crashed", 1: "it crashed"}), 199)
     assert not outcome.worked
     assert world.open(at(199)).store.names() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit", "elapsed", "waits"),
+    [(600, None, 0, 600), (600, 3600, 30, 600), (3600, 3600, 40, 3200), (3600, 1800, 0, 1620), (600, 60, 59, 0)],
+)
+def test_a_run_waits_for_its_shards_no_longer_than_it_can_still_tell_of_them(asked, limit, elapsed, waits):
+    patience = find_patience(asked, limit, elapsed)
+    assert patience.seconds == waits
+    assert patience.reason.startswith("shard_timeout" if waits == asked else "nine tenths of its own time-out")
 
 
 @pytest.mark.parametrize(("shard", "parent", "words"), [(3, "p", "shards 0 to 2"), (-1, "p", "shards 0 to 2"), (1, None, "without parent")])

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
-from prefect_aws.settings import EcsObserverSqsSettings
+from prefect.states import Running
 from prefect_aws.workers.ecs_worker import ECSWorker
 from prefect_server import serve_prefect, start
 
@@ -98,8 +98,12 @@ def project(aws: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
         yield deployed
 
 
+def find_tasks() -> list[str]:
+    return boto3.client("ecs").list_tasks(cluster=CLUSTER)["taskArns"]
+
+
 def find_task() -> dict[str, Any] | None:
-    found = boto3.client("ecs").list_tasks(cluster=CLUSTER)["taskArns"]
+    found = find_tasks()
     return boto3.client("ecs").describe_tasks(cluster=CLUSTER, tasks=found)["tasks"][0] if found else None
 
 
@@ -129,16 +133,34 @@ def test_what_the_worker_submits_runs_the_whole_chain(project, tmp_path):
     assert len(mailbox.mails) == 1
 
 
-def test_the_worker_looks_at_the_queue_that_the_page_names_and_its_command_makes(monkeypatch):
-    """The emulated AWS keeps no tags of tasks, by which a worker knows its own, so nothing is sent through the queue here."""
-    template = json.loads(files("prefect_aws.templates.ecs").joinpath("events-only.json").read_text())
-    queues = [item["Properties"]["QueueName"] for item in template["Resources"].values() if item["Type"] == "AWS::SQS::Queue"]
-    assert {"Fn::Join": ["", [{"Ref": "WorkPoolName"}, "-ecs-events"]]} in queues
-    told = dict(re.findall(r"export (PREFECT_INTEGRATIONS_\w+)=(\S+)", ECS_PAGE))
-    for name, value in told.items():
-        monkeypatch.setenv(name, value)
-    settings = EcsObserverSqsSettings()
-    assert (settings.queue_name, settings.queue_region) == ("fargate-ecs-events", "eu-west-1")
+def make_queue() -> dict[str, str]:
+    """Make the stack by what the page says; return the environment that it says a worker needs."""
+    template = files("prefect_aws.templates.ecs").joinpath("events-only.json").read_text()
+    given = re.findall(r"(WorkPoolName|ExistingClusterArn)=(\S+)", ECS_PAGE)
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given]
+    boto3.client("cloudformation").create_stack(StackName="events", TemplateBody=template, Parameters=parameters)
+    return dict(re.findall(r"export (PREFECT_INTEGRATIONS_\w+)=(\S+)", ECS_PAGE))
+
+
+def tell_of_kill(task: dict[str, Any]) -> None:
+    """Send what AWS sends when a container got a signal; the emulated one tells nobody of its tasks."""
+    container = {"name": "prefect", "lastStatus": "STOPPED", "exitCode": 137}
+    told = {"clusterArn": task["clusterArn"], "taskArn": task["taskArn"], "lastStatus": "STOPPED", "containers": [container]}
+    event = {"Source": "aws.ecs", "DetailType": "ECS Task State Change", "Detail": json.dumps(told)}
+    boto3.client("events").put_events(Entries=[event])
+
+
+def test_a_run_whose_task_is_killed_is_crashed_as_the_queue_of_the_page_tells(project, tmp_path):
+    log, before = tmp_path / "worker.log", set(find_tasks())
+    observing = make_queue()
+    run = project.submit("pipeline")
+    with start(["worker", "start", "--pool", "run", "--type", "ecs"], {**project.environment, **observing}, log):
+        (task,) = wait_for(lambda: set(find_tasks()) - before, 90, log)
+        with project.client() as client:
+            client.set_flow_run_state(run.id, Running())
+        tell_of_kill(boto3.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0])
+        state = project.wait(run)
+    assert (state.name, "non-zero exit code" in str(state.message)) == ("Crashed", True), state.message
 
 
 def test_a_push_pool_gets_deployments_with_their_job_variables(project):
