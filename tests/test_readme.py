@@ -24,7 +24,7 @@ PAGES = (ROOT / "README.md", ROOT / "metrics" / "examples" / "README.md", *sorte
 _BLOCK = re.compile(r"^<!-- tested(?:: (?P<path>\S+))? -->\n+```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^<!-- tested.*$", re.MULTILINE)
 _EXIT = re.compile(r"\s+# exits (\d+)$")
-_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".anomflow", ".*_cache", ".hypothesis", "__pycache__")
+_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".anomflow", ".*_cache", ".hypothesis")
 
 
 @dataclass(frozen=True)
