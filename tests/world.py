@@ -83,12 +83,13 @@ class World:
     def database(self) -> Path:
         return self.folder / "home" / "anomflow.duckdb"
 
-    def sql(self, statement: str, **frames: pl.DataFrame) -> pl.DataFrame:
+    def sql(self, *statements: str, **frames: pl.DataFrame) -> pl.DataFrame:
+        """Execute statements in their order, and return the rows of the last."""
         with duckdb.connect(str(self.database)) as connection:
             connection.execute("set timezone = 'UTC'")
             for name, frame in frames.items():
                 connection.register(name, frame.to_arrow())
-            relation = connection.execute(statement)
+            relation = [connection.execute(statement) for statement in statements][-1]
             return pl.DataFrame(relation.to_arrow_table()) if relation.description else pl.DataFrame()
 
     def configure(self, text: str = "", batch: str = "shop") -> None:
@@ -100,12 +101,10 @@ class World:
         """Insert rows into the source, or correct them."""
         self.sql(
             "create table if not exists source (metric_timestamp timestamptz, metric_name varchar, metric_value double)",
-        )
-        self.sql(
             "delete from source using rows r where source.metric_timestamp = r.metric_timestamp and source.metric_name = r.metric_name",
+            "insert into source by name select * from rows",
             rows=rows,
         )
-        self.sql("insert into source by name select * from rows", rows=rows)
 
     def open(self, as_of: datetime | None = None, *, send: bool = True, batch: str = "shop") -> Run:
         if as_of is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,25 @@ from tests.world import HOUR, START, Clock, World, at, series
 SETTINGS = "ingest_db: duckdb\nalert_threshold: 0.7\nscore_metric_timestamp_max_days_ago: 14\ndb: {}\n"
 
 
-@pytest.fixture(params=["duckdb", "sqlite"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    (tmp_path / "home").mkdir()
+@pytest.fixture(scope="module", params=["duckdb", "sqlite"])
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a shop that was judged up to hour 300."""
+    world = World(tmp_path_factory.mktemp(request.param), Clock(START))
+    (world.folder / "home").mkdir()
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("ANOMFLOW_HOME", str(world.folder / "home"))
+        world.put(pl.concat([series("orders", 301, spikes=(295,)), series("new", 301).tail(10)]))
+        world.configure(SETTINGS.format(request.param))
+        world.run("ingest", "train", "score", "alert", as_of=at(280))
+        world.run("ingest", "score", "alert", as_of=at(300))
+    return world.folder
+
+
+@pytest.fixture
+def shop(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("ANOMFLOW_HOME", str(tmp_path / "home"))
-    world = World(tmp_path, Clock(START))
-    world.put(pl.concat([series("orders", 301, spikes=(295,)), series("new", 301).tail(10)]))
-    world.configure(SETTINGS.format(request.param))
-    world.run("ingest", "train", "score", "alert", as_of=at(280))
-    world.run("ingest", "score", "alert", as_of=at(300))
-    return world
+    return World(tmp_path, Clock(at(300)))
 
 
 def status(world: World, hours: float, *words: str, code: int = 0) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def test_kill_after_every_effect_loses_nothing_and_tells_once(
     (tmp_path / "home").mkdir()
     world = ApartWorld(tmp_path, Clock(START))
     world.configure("alert_methods: [email]\n")
-    met, repeated = kill_everywhere(processes, world, mailbox, tmp_path / "prepared", step=2)
+    met, repeated = kill_everywhere(processes, world, mailbox, tmp_path / "prepared")
     assert met > 30
     # Killed after the server accepted: the one repeat there is, with the same id.
     assert len(repeated) == 1
