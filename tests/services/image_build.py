@@ -80,7 +80,8 @@ class Image:
     def find_environment(self) -> dict[str, str]:
         """Return the image's environment, its paths put into the root, over that which leads to the package index."""
         base = {name: value for name, value in os.environ.items() if not name.startswith(NEVER)}
-        return base | self.run_environment
+        # uv brings authorities of its own, among which that of an index inside a company is not.
+        return {"UV_SYSTEM_CERTS": "1"} | base | self.run_environment
 
     @property
     def run_environment(self) -> dict[str, str]:
