@@ -2,7 +2,7 @@
 
 An engine is one file in ``engines/``. Its tests are the conformance suite, the queries of all jobs, the whole chain
 (``test_chain.py``), and ``test_<name>_service.py`` where there is one. ``suites.py`` lists tests that start themselves what
-they need. A test that is skipped fails the run. Several run three at a time, each in a process of its own, whose output is
+they need. A test that is skipped fails the run. Several run two at a time, each in a process of its own, whose output is
 shown when it ends.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("tests/conformance/test_warehouses.py", "tests/settings/test_golden_sql.py", "tests/services/test_chain.py")
-AT_ONCE = 3
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
