@@ -42,12 +42,11 @@ def come_in_parts(api: Api, comparison: Comparison) -> bool:
 class Applier:
     """Carry out the steps of a comparison on the server that it was made with."""
 
-    def __init__(self, api: Api, wish: Wish, server: Server) -> None:
-        self._api, self._wish, self._server = api, wish, server
+    def __init__(self, api: Api, wish: Wish, server: Server, *, in_parts: bool) -> None:
+        self._api, self._wish, self._server, self._in_parts = api, wish, server, in_parts
         self._flows: dict[str, str] = dict(server.flows)
         self._ids = {f"{DEPLOYMENT_REF}{key}": there.id for key, there in server.found.deployments.items()}
         self._ids |= {f"{BLOCK_REF}{reference}": id_ for reference, id_ in server.documents.items()}
-        self._in_parts = False
         self.outcome = Outcome()
 
     async def apply(self, comparison: Comparison) -> Outcome:
@@ -60,7 +59,6 @@ class Applier:
             "automation": self._make_automation,
         }
         await self._make_flows(comparison)
-        self._in_parts = come_in_parts(self._api, comparison)
         for kind, make in makes.items():
             await self._run(make, (step for step in comparison.steps if step.kind == kind and step.action != "remove"))
         removals = [step for step in comparison.steps if step.action == "remove"]

@@ -30,7 +30,7 @@ class Drawn:
     server: Server
     comparison: Comparison
     requests: int
-    in_parts: bool = False
+    in_parts: bool
 
 
 def build_wish(plan: DeployPlan, deployments: Sequence[Deployment], only: str | None = None) -> Wish:
@@ -73,5 +73,5 @@ async def carry_out(drawn: Drawn, pace: Pace) -> tuple[Outcome, int]:
     if drawn.comparison.conflicts:
         raise AnomflowError("; ".join(drawn.comparison.conflicts) + ". Nothing was changed.")
     async with open_api(pace) as api:
-        outcome = await Applier(api, drawn.wish, drawn.server).apply(drawn.comparison)
+        outcome = await Applier(api, drawn.wish, drawn.server, in_parts=drawn.in_parts).apply(drawn.comparison)
         return outcome, api.requests
