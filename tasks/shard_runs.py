@@ -77,8 +77,7 @@ def find_patience(asked: float, limit: float | None, elapsed: float) -> Patience
     >>> find_patience(3600, 3600, elapsed=40)
     Patience(seconds=3200.0, reason='nine tenths of its own time-out, 3600 seconds')
     """
-    left = asked if limit is None else max(0.0, limit * USED_BY_WAITING - elapsed)
-    if left >= asked or limit is None:
+    if limit is None or (left := max(0.0, limit * USED_BY_WAITING - elapsed)) >= asked:
         return Patience(asked, "shard_timeout")
     return Patience(left, f"nine tenths of its own time-out, {limit:g} seconds")
 
