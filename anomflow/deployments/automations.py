@@ -19,6 +19,8 @@ DEPLOYMENT_REF: Final = "@deployment:"
 BLOCK_REF: Final = "@block:"
 OFF_TAG: Final = "off-in-files"  # tells a pause of the files from one by hand
 _RUN: Final = "prefect.flow-run"
+_EACH_RUN: Final = {"for_each": ["prefect.resource.id"]}
+_ONCE_IN: Final = timedelta(minutes=1)
 _TEXT: Final = """\
 {{ flow.name }}/{{ deployment.name if deployment else '-' }}: {{ flow_run.name }} is {{ flow_run.state.name }}.
 {{ flow_run.state.message or '' }}
@@ -74,13 +76,19 @@ def _notify(watch: Watch, project: str, words: str) -> tuple[Mapping[str, Any], 
 
 
 def _react(events: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
-    return _trigger(tags) | {"posture": "Reactive", "expect": list(events), "threshold": 1, "within": 0}
+    """Build the trigger that fires at an event of a run, at most once in a minute.
+
+    A server takes up an event again where its database was locked while it looked at the next automation, and without a
+    period fires again; a run that failed may be said to have crashed a moment later.
+    """
+    once = {"posture": "Reactive", "threshold": 1, "within": _ONCE_IN.total_seconds()}
+    return _trigger(tags) | _EACH_RUN | once | {"expect": list(events)}
 
 
 def _await(event: str, within: timedelta, tags: Sequence[str]) -> dict[str, Any]:
     """Build the trigger that fires where nothing follows an event of a run in time."""
-    waiting = {"after": [event], "expect": [f"{_RUN}.*"], "for_each": ["prefect.resource.id"]}
-    return _trigger(tags) | waiting | {"posture": "Proactive", "threshold": 1, "within": within.total_seconds()}
+    waiting = {"after": [event], "expect": [f"{_RUN}.*"]}
+    return _trigger(tags) | _EACH_RUN | waiting | {"posture": "Proactive", "threshold": 1, "within": within.total_seconds()}
 
 
 def _trigger(tags: Sequence[str]) -> dict[str, Any]:
