@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from anomflow.spec import PreprocessParams
+    from anomflow.sections.detector import PreprocessParams
 
 Floats = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from anomflow.spec import FeedbackSpec
+    from anomflow.sections.alerts import FeedbackSpec
 
 Floats = NDArray[np.float64]
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from anomflow.periods import Period
+    from anomflow.sections.common import FeatureSpec
     from anomflow.series import SeriesBatch
-    from anomflow.spec import FeatureSpec
 
 Floats = NDArray[np.float64]
 _Metric = tuple[str, Floats, Floats]

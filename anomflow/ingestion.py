@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from anomflow.frames import METRIC, SCORE
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import bucket_starts
-from anomflow.spec import BatchSpec, FeatureSpec
+from anomflow.spec import BatchSpec
 
 POINT = ["metric_name", "metric_timestamp"]
 

@@ -21,8 +21,8 @@ import numpy as np
 
 from anomflow.detectors import Choice, Detector, State, build_detector
 from anomflow.errors import CorruptModelError, ModelError
+from anomflow.sections.common import FeatureSpec
 from anomflow.signing import verify
-from anomflow.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -19,8 +19,10 @@ from anomflow.batches.anomstack import FOREIGN_KEYS, FOREIGN_PATTERNS, find_fore
 from anomflow.batches.environment import EXAMPLES_VARIABLE, environment_prefix
 from anomflow.batches.validation import find_bounds
 from anomflow.deploy_spec import BatchDeploy
+from anomflow.sections.calendar import IgnoredPeriod
+from anomflow.sections.detector import ModelConfig
 from anomflow.setting_types import format_duration
-from anomflow.spec import SECTIONS, IgnoredPeriod, ModelConfig, owners
+from anomflow.spec import SECTIONS, owners
 from anomflow.sql import JOB_VARIABLES, REQUIRED_COLUMNS
 
 if TYPE_CHECKING:

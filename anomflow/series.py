@@ -16,7 +16,7 @@ from anomflow.frames import UTC
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from anomflow.spec import FeatureSpec
+    from anomflow.sections.common import FeatureSpec
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from anomflow.periods import Period, drop_covered, find_covered
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import Floats, SeriesBatch, bucket_ends, bucket_starts, build_series, to_timestamps
-from anomflow.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from datetime import datetime

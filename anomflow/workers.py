@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from anomflow.errors import MissingDependencyError, RunError
 
 if TYPE_CHECKING:
-    from anomflow.spec import ModelSpec
+    from anomflow.sections.places import ModelSpec
 
 R = TypeVar("R")
 

@@ -18,7 +18,7 @@ from pyod.models.knn import KNN
 from pyod.models.pca import PCA
 
 from anomflow.features import build_features
-from anomflow.spec import PreprocessParams
+from anomflow.sections.detector import PreprocessParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

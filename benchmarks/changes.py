@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomflow.decisions.change import find_firsts, measure_shift
-from anomflow.spec import ChangeSpec
+from anomflow.sections.alerts import ChangeSpec
 
 Floats = NDArray[np.float64]
 

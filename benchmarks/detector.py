@@ -18,8 +18,8 @@ from anomflow.detectors import build_detector
 from anomflow.fitting import FitSpec, fit_model
 from anomflow.models import dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch
-from anomflow.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,10 @@ from anomflow.detectors.pyod_models.catalogue import ONE_COLUMN, require_model
 from anomflow.detectors.pyod_models.recipe import Recipe
 from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series
+from anomflow.sections.alerts import AlertSpec
+from anomflow.sections.common import FeatureSpec
+from anomflow.sections.detector import DetectorSpec
 from anomflow.series import SeriesBatch, build_series, to_timestamps
-from anomflow.spec import AlertSpec, DetectorSpec, FeatureSpec
 from benchmarks.anomstack import THRESHOLD, score_anomstack
 from benchmarks.events import SNOOZE, thin
 

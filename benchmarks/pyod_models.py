@@ -20,8 +20,9 @@ from anomflow.detectors.pyod_models.recipe import Recipe
 from anomflow.fitting import FitSpec, fit_model
 from anomflow.models import dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series
+from anomflow.sections.common import FeatureSpec
+from anomflow.sections.detector import DetectorSpec
 from anomflow.series import SeriesBatch
-from anomflow.spec import DetectorSpec, FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anomflow.protocols import ModelStore, Warehouse
-    from anomflow.spec import CommonSpec
+    from anomflow.sections.common import CommonSpec
 
 # Kinds that need no block: the class with its defaults, and the environment variable that gives the path of its file or folder.
 EMBEDDED: Final[Mapping[str, str]] = {

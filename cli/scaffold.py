@@ -131,7 +131,7 @@ def check_name(batch: str, metrics: Path) -> None:
     from pydantic import ValidationError  # noqa: PLC0415 - as above
 
     from anomflow.batches import find_owner  # noqa: PLC0415 - as above
-    from anomflow.spec import CommonSpec  # noqa: PLC0415 - as above
+    from anomflow.sections.common import CommonSpec  # noqa: PLC0415 - as above
 
     try:
         CommonSpec(metric_batch=batch)

@@ -13,9 +13,9 @@ from anomflow.ingestion import POINT
 from anomflow.judging import IGNORED, find_awaiting, find_orphans, read_judged
 from anomflow.ledger.feedback import read_feedback
 from anomflow.reading import read_query
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import build_series, series_frame
 from anomflow.sight import build_sight, find_ignored
-from anomflow.spec import FeatureSpec
 from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from anomflow.protocols import ModelStore, Session, Warehouse
-    from anomflow.spec import BatchSpec, FeatureSpec
+    from anomflow.sections.common import FeatureSpec
+    from anomflow.spec import BatchSpec
 
 # Models of a version up to this size are held together; they take about twice as much when they are loaded.
 HELD_BYTES: Final = 64_000_000

@@ -10,7 +10,8 @@ import pytest
 from anomflow.frames import OBSERVATIONS
 from anomflow.frames import UTC as TIMES
 from anomflow.ingestion import build_incoming, feed_points, find_changes, metric_rows, quote_rejected, score_keys
-from anomflow.spec import BatchSpec, FeatureSpec
+from anomflow.sections.common import FeatureSpec
+from anomflow.spec import BatchSpec
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from anomflow.decisions.candidate import Candidate
     from anomflow.feedback import Adjustment
-    from anomflow.spec import AlertSpec, BatchSpec
+    from anomflow.sections.alerts import AlertSpec
+    from anomflow.spec import BatchSpec
 
 KEY: Final = ("metric_name", "kind", "metric_timestamp")
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)

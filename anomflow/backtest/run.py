@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anomflow.batches import Batch
     from anomflow.decisions.candidate import Candidate
     from anomflow.feedback import Adjustment, Feedback
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 PARTS: Final = 100  # that a batch is judged in, at most: the steps of a progress bar
 DEFAULT_TRIALS: Final = 20

@@ -17,8 +17,8 @@ from anomflow.errors import MissingDependencyError, ModelError
 from anomflow.frames import UTC
 from anomflow.models import Chosen, FittedModel
 from anomflow.scoring import ScoringSpec
+from anomflow.sections.alerts import AlertSpec
 from anomflow.series import SeriesBatch
-from anomflow.spec import AlertSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anomflow.detectors import State
     from anomflow.feedback import Adjustment
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 Floats = NDArray[np.float64]
 Metric = tuple[str, Floats, Floats]

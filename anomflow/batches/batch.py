@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from anomflow.detectors import Choice
     from anomflow.errors import Problem
-    from anomflow.spec import DetectorSpec
+    from anomflow.sections.detector import DetectorSpec
 
 _LONE_INCLUDE: Final = re.compile(r"""\s*\{%-?\s*include\s+(?P<quote>["'])(?P<name>[^"']+)(?P=quote)\s*-?%\}\s*""")
 _KINDS: Final = ("default", "file", "environment", "set")

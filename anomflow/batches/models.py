@@ -9,7 +9,7 @@ from anomflow.batches.function_checks import check_function
 from anomflow.batches.layers import KeyPath, Layer, Origin, merge_layers
 from anomflow.batches.suggestions import suggest
 from anomflow.errors import MissingDependencyError, ModelError
-from anomflow.spec import ModelConfig, PreprocessParams
+from anomflow.sections.detector import ModelConfig, PreprocessParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from anomflow.feedback import Adjustment
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 ALWAYS_OPEN: Final = 3  # alerts in 30 days beyond the false alarms asked for: true incidents need room too
 

@@ -17,8 +17,8 @@ from anomflow.series import to_timestamps
 from anomflow.wording import choose_digits, render_number
 
 if TYPE_CHECKING:
+    from anomflow.sections.alerts import ChangeSpec
     from anomflow.series import SeriesBatch
-    from anomflow.spec import ChangeSpec
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]

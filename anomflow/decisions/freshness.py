@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 # Of recorded outages: which metric, its last row before, what became of the alert.
 TOLD: Final = {"metric_name": pl.String(), "metric_timestamp": pl.Datetime("us", "UTC"), "status": pl.String()}

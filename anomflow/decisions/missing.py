@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from anomflow.decisions.freshness import Patience
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 # How far back the ends of gaps lie that are told, and how far back those of alerts that may be resolved.
 RECENT: Final = timedelta(days=4)

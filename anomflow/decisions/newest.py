@@ -10,7 +10,7 @@ from anomflow.decisions.candidate import INFO, Candidate, build_candidate
 from anomflow.decisions.names import select_metrics
 
 if TYPE_CHECKING:
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 
 def find_newest(scores: pl.DataFrame, spec: AlertSpec) -> tuple[pl.DataFrame, tuple[Candidate, ...]]:

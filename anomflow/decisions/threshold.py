@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from anomflow.spec import ThresholdSpec
+    from anomflow.sections.alerts import ThresholdSpec
 
 _BOUNDS: Final = {"metric_name": pl.String(), "lower": pl.Float64(), "upper": pl.Float64()}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from anomflow.decisions.freshness import Patience
-    from anomflow.spec import AlertSpec
+    from anomflow.sections.alerts import AlertSpec
 
 # Under what name the alerts of a whole batch are recorded, and how far back timestamps are counted.
 ALL_METRICS: Final = "all metrics"

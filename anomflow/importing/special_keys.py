@@ -6,7 +6,8 @@ import re
 from typing import Any, Final
 
 from anomflow.importing.changes import Change, Given
-from anomflow.spec import MAX_DAYS, owners
+from anomflow.sections.base import MAX_DAYS
+from anomflow.spec import owners
 
 _FEATURE_WORDS: Final = "features are made for models that model_configs names, and the default detector needs none"
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")

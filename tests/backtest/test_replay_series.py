@@ -14,7 +14,8 @@ from polars.testing import assert_frame_equal
 from anomflow.backtest import replay_series
 from anomflow.batches import load_batch
 from anomflow.errors import FrameError, RunError, SettingsError
-from anomflow.spec import BatchSpec, CommonSpec
+from anomflow.sections.common import CommonSpec
+from anomflow.spec import BatchSpec
 
 COLUMNS = ["timestamp", "value", "surprise", "state", "anomaly_score", "alert", "expected_low", "expected_high"]
 HOUR = 3600

@@ -7,7 +7,7 @@ from typing import Any
 from anomflow.detectors import Detector, build_detector
 from anomflow.detectors.pyod_models.recipe import Recipe
 from anomflow.preprocessing import PreprocessHook
-from anomflow.spec import DetectorSpec
+from anomflow.sections.detector import DetectorSpec
 
 
 def options_of(*models: str, hook: str | None = None, **settings: Any) -> dict[str, Any]:

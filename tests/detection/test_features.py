@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomflow.features import build_features
-from anomflow.spec import PreprocessParams
+from anomflow.sections.detector import PreprocessParams
 
 PARAMS = st.builds(PreprocessParams, diff_n=st.integers(0, 3), smooth_n=st.integers(0, 5), lags_n=st.integers(0, 6))
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)

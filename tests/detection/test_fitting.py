@@ -9,8 +9,8 @@ import pytest
 
 from anomflow.fitting import FitSpec, fit_model
 from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch
-from anomflow.spec import FeatureSpec
 
 SPEC = FitSpec(FeatureSpec(), max_n=1000)
 

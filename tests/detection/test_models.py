@@ -12,7 +12,7 @@ import pytest
 from anomflow.detectors import State, build_detector
 from anomflow.errors import CorruptModelError, ModelError
 from anomflow.models import MAGIC, FittedModel, dump, feature_settings, fingerprint, library_versions, load, load_features, object_name
-from anomflow.spec import FeatureSpec
+from anomflow.sections.common import FeatureSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

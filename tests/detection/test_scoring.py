@@ -14,8 +14,8 @@ from anomflow.fitting import FitSpec, fit_model
 from anomflow.frames import SCORES
 from anomflow.models import FittedModel, dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series, smooth
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch, to_timestamps
-from anomflow.spec import FeatureSpec
 
 FIT = FitSpec(FeatureSpec())
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch, bucket_starts, build_series, build_times, metric_shard, to_timestamps
-from anomflow.spec import FeatureSpec
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 LATER = datetime(2030, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from pyod.models.mad import MAD
 
 from anomflow.decisions.change import Window, find_changes_of_level, find_firsts, find_threshold, measure_shift
+from anomflow.sections.alerts import ChangeSpec
 from anomflow.series import SeriesBatch
-from anomflow.spec import ChangeSpec
 
 HOUR = 3600.0
 DAY = 24 * HOUR

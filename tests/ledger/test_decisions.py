@@ -15,7 +15,7 @@ from anomflow.decisions.neighbours import Placement, place_candidates
 from anomflow.decisions.newest import find_newest
 from anomflow.decisions.threshold import find_breaches
 from anomflow.frames import SCORES
-from anomflow.spec import AlertSpec, ThresholdSpec
+from anomflow.sections.alerts import AlertSpec, ThresholdSpec
 from tests.ledger.ledger_story import at, candidate
 
 HOUR = 3600.0

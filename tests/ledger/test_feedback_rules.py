@@ -15,7 +15,7 @@ from anomflow.decisions.anomaly import find_anomalies
 from anomflow.feedback import find_adjustments
 from anomflow.frames import ALERTS, SCORES
 from anomflow.ledger.states import AlertState, mark_reason
-from anomflow.spec import AlertSpec, FeedbackSpec
+from anomflow.sections.alerts import AlertSpec, FeedbackSpec
 from tests.ledger.ledger_story import at
 
 NOW = at(60 * 24 * 100)

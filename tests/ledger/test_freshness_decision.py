@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from anomflow.decisions.freshness import MEMORY, Patience, find_overdue, find_suspects, learn_deadlines
-from anomflow.spec import AlertSpec
+from anomflow.sections.alerts import AlertSpec
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = 3600.0

@@ -12,7 +12,7 @@ import pytest
 from anomflow.decisions.freshness import Patience
 from anomflow.decisions.missing import find_filled, find_lossy, find_missing
 from anomflow.periods import Period
-from anomflow.spec import AlertSpec
+from anomflow.sections.alerts import AlertSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import pytest
 from anomflow.decisions.freshness import Patience
 from anomflow.decisions.volume import ALL_METRICS, Drop, build_volume, find_drop
 from anomflow.periods import Period
-from anomflow.spec import AlertSpec
+from anomflow.sections.alerts import AlertSpec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

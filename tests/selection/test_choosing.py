@@ -15,8 +15,8 @@ from anomflow.errors import CorruptModelError, SettingsError
 from anomflow.fitting import FitSpec, fit_model
 from anomflow.models import dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series
+from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch, build_series, select_series
-from anomflow.spec import FeatureSpec
 from tests.selection.conftest import ROWS, packs
 from tests.world import at, series
 

@@ -26,7 +26,7 @@ from anomflow.batches import load_batch
 from anomflow.deployments.building import build_deployments
 from anomflow.deployments.plan import DeployPlan
 from anomflow.errors import RunError
-from anomflow.spec import ModelSpec
+from anomflow.sections.places import ModelSpec
 from anomflow.workers import open_workers
 from tests.laws.test_scale import open_world, read_rows
 from tests.services.deployed import wait_for

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from anomflow.batches import Batch
-from anomflow.spec import BatchSpec, CommonSpec
+from anomflow.sections.common import CommonSpec
+from anomflow.spec import BatchSpec
 from anomflow.sql import REQUIRED_COLUMNS, SHIPPED, AnsiQuoting, Query, build_query, translate
 from tests.conformance.engines import ENGINES
 

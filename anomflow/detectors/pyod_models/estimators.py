@@ -22,7 +22,7 @@ from anomflow.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from anomflow.spec import ModelConfig
+    from anomflow.sections.detector import ModelConfig
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def judges_alone(config: ModelConfig, columns: int, seed: int) -> bool:
 
 @cache
 def _judges_alone(config_text: str, columns: int, seed: int) -> bool:
-    from anomflow.spec import ModelConfig  # noqa: PLC0415 - pydantic models have no hash, their text has
+    from anomflow.sections.detector import ModelConfig  # noqa: PLC0415 - pydantic models have no hash, their text has
 
     random_rows = np.random.RandomState(1)
     past, rows = random_rows.normal(size=(PROBE_ROWS, columns)), random_rows.normal(size=(BLOCK_ROWS, columns))

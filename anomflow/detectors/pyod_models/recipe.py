@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from anomflow.features import build_features
 from anomflow.preprocessing import PreprocessHook, build_hook_features, check_causal
-from anomflow.spec import DetectorSpec
+from anomflow.sections.detector import DetectorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anomflow.spec import ModelConfig
+    from anomflow.sections.detector import ModelConfig
 
 Floats = NDArray[np.float64]
 
