@@ -14,12 +14,13 @@ from pydantic import ValidationError
 from anomflow.errors import MissingDependencyError, SettingsError, WarehouseBusyError, WarehouseError, WarehouseUnavailableError
 from blocks.loading import load_warehouse
 from blocks.warehouses.clickhouse import ClickHouseWarehouse
-from blocks.warehouses.clickhouse_errors import LeaseLimits, explain_failure, explain_refusal
+from blocks.warehouses.clickhouse_errors import explain_failure, explain_refusal
 from blocks.warehouses.clickhouse_pending import Pending, read_note, render_note
 from blocks.warehouses.clickhouse_rewriting import Deletion, Update, read_statement, rewrite_tables
 from blocks.warehouses.clickhouse_server import Server
 from blocks.warehouses.clickhouse_session import ClickHouseSession
 from blocks.warehouses.clickhouse_values import fits, keeps_times, unwrap
+from blocks.warehouses.server import LeaseLimits
 from tests.conformance.rows import DAY
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import WarehouseError
 from blocks.warehouses.bigquery_errors import explain_failure, explain_login
-from blocks.warehouses.server import Limits
+from blocks.warehouses.server import LeaseLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,10 +21,9 @@ ROWS: Final = "anomflow_rows"
 
 
 @dataclass(frozen=True)
-class JobLimits(Limits):
-    """How long a writer may be silent and one request may take, in seconds, too; how many bytes a query may be billed."""
+class JobLimits(LeaseLimits):
+    """How long one request may take, in seconds, too; how many bytes a query may be billed."""
 
-    lease_seconds: float
     http_seconds: float
     bytes_billed: int | None
 

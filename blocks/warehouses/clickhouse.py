@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from pydantic import Field, SecretStr, model_validator
 
 from anomflow.errors import MissingDependencyError
-from blocks.warehouses.clickhouse_errors import LeaseLimits, explain_refusal
+from blocks.warehouses.clickhouse_errors import explain_refusal
 from blocks.warehouses.clickhouse_server import Server
 from blocks.warehouses.secrets import redact
-from blocks.warehouses.server import ServerWarehouse
+from blocks.warehouses.server import LeaseLimits, ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

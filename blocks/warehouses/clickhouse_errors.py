@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anomflow.errors import WarehouseBusyError, WarehouseError, WarehouseUnavailableError
-from blocks.warehouses.server import Limits
+
+if TYPE_CHECKING:
+    from blocks.warehouses.server import LeaseLimits
 
 UNKNOWN_TABLE: Final = 60
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp: what passes by itself.
@@ -27,13 +28,6 @@ _ADVICE: Final = {
 }
 _SAID: Final = re.compile(r".*?server response: (.*?)(?: \(for url .*)?\Z", re.DOTALL)
 _GATEWAY: Final = re.compile(r"\b(429|502|503|504)\b")
-
-
-@dataclass(frozen=True)
-class LeaseLimits(Limits):
-    """How long a writer is waited for besides that gives no sign of life, in seconds."""
-
-    lease_seconds: float
 
 
 def explain_failure(error: Any, sql: str, location: str, limits: LeaseLimits) -> WarehouseError:

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from blocks.warehouses.clickhouse_errors import LeaseLimits, explain_failure
+from blocks.warehouses.clickhouse_errors import explain_failure
 from blocks.warehouses.clickhouse_values import build_frame, encode_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import polars as pl
+
+    from blocks.warehouses.server import LeaseLimits
 
 _WRITING: Final[Mapping[str, object]] = {
     "async_insert": 0,

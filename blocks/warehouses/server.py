@@ -22,6 +22,13 @@ class Limits:
         return f"{location}: {waited}; run again, or raise lock_timeout_seconds ({words})"
 
 
+@dataclass(frozen=True)
+class LeaseLimits(Limits):
+    """How long a writer may give no sign of life, in seconds, too, where others can end it."""
+
+    lease_seconds: float
+
+
 class ServerWarehouse(RelationalWarehouse):
     """Be the base of the blocks of warehouses behind a server."""
 
