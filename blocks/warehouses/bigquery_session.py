@@ -105,8 +105,7 @@ class BigQuerySession(RelationalSession):
                 self._lock(target[1].replace("`", ""))
             return super().execute(sql)
         self._columns.clear()
-        if not self.writable:
-            return self._change_rows(sql)  # which says that it may not
+        self._check_writable()
         with self._breaking():
             self.jobs.run(sql, outside=True)
         return 0

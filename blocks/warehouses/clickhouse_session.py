@@ -153,9 +153,6 @@ class ClickHouseSession(ClickHouseTransaction):
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
         raise NotImplementedError  # as above
 
-    def _check_writable(self) -> None:
-        self._change_rows("") if not self.writable else None
-
     def _declare(self, table: Table, column: str) -> str:
         kind = self.column_types[table.columns[column].base_type()]
         if column not in table.key:

@@ -127,9 +127,12 @@ class RelationalSession(Quoting, ABC):
         kind = self.column_types[table.columns[column].base_type()]
         return f"{kind} not null" if column in table.key else kind
 
-    def _change_rows(self, sql: str) -> int:
+    def _check_writable(self) -> None:
         if not self.writable:
             raise WarehouseError(f"{self.location}: this session was opened for reading; open one with writing() to change rows")
+
+    def _change_rows(self, sql: str) -> int:
+        self._check_writable()
         return self._change(sql)
 
     def _replace(self, table: Table, name: str, staged: pl.DataFrame) -> None:

@@ -80,10 +80,6 @@ class SnowflakeStatements(RelationalSession):
     def _time_literal(self, moment: Any) -> str:
         return f"'{moment:%Y-%m-%d %H:%M:%S.%f}+00:00'::timestamp_ltz"
 
-    def _check_writable(self) -> None:
-        if not self.writable:
-            raise WarehouseError(f"{self.location}: this session was opened for reading; open one with writing() to change rows")
-
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
         from snowflake.connector import errors  # noqa: PLC0415 - the driver is loaded, for there is a connection
