@@ -11,9 +11,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from anomflow.errors import MissingDependencyError
 from blocks.warehouses.postgres_errors import explain_refusal
-from blocks.warehouses.postgres_session import Place, PostgresSession
+from blocks.warehouses.postgres_session import PostgresSession
 from blocks.warehouses.secrets import find_secrets, redact
-from blocks.warehouses.server import ServerWarehouse
+from blocks.warehouses.server import Place, ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

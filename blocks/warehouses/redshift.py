@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from blocks.warehouses.postgres_session import Place
 from blocks.warehouses.redshift_login import CREDENTIALS, close, connect
 from blocks.warehouses.redshift_session import RedshiftSession
-from blocks.warehouses.server import ServerWarehouse
+from blocks.warehouses.server import Place, ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from blocks.warehouses.sqlstates import LOCK_TIMEOUT, STATEMENT_TIMEOUT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from blocks.warehouses.postgres_session import Place
+    from blocks.warehouses.server import Place
 
 _STAGE: Final = "anomflow_stage"
 _MADE_BY_ANOTHER: Final = ("42P07", "23505")

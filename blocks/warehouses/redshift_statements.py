@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from blocks.warehouses.postgres_session import Place
+    from blocks.warehouses.server import Place
 
 _NAME_BYTES: Final = 127
 

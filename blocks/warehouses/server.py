@@ -29,6 +29,15 @@ class LeaseLimits(Limits):
     lease_seconds: float
 
 
+@dataclass(frozen=True)
+class Place:
+    """A database: its name for messages, its limits, the schema of unqualified names (None: the role's own)."""
+
+    location: str
+    limits: Limits
+    schema: str | None
+
+
 class ServerWarehouse(RelationalWarehouse):
     """Be the base of the blocks of warehouses behind a server."""
 
