@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
+from flows.jobrun import Request, Run, find_timeout, open_run
+from flows.outcomes import Outcome, completed, finish, skipped
 from tasks.completeness import judge_completeness
 from tasks.delivery import claim, deliver, group_alerts
 from tasks.outbox import Outbox

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.ledger.alerts import count_alerts
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
+from flows.jobrun import Request, Run, find_timeout, open_run
+from flows.outcomes import Outcome, completed, finish, skipped
 from tasks.change import judge_changes, read_recent, write_changes
 from tasks.warehouse import prepare_tables
 

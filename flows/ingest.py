@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.ingestion import build_incoming, feed_points, quote_rejected
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
+from flows.jobrun import Request, Run, find_timeout, open_run
+from flows.outcomes import Outcome, completed, finish, skipped
 from tasks.sources import read_source
 from tasks.warehouse import prepare_tables, write_observations
 

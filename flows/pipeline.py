@@ -10,7 +10,8 @@ from prefect import flow
 from flows.alert import alert_stage
 from flows.change import change_stage
 from flows.ingest import ingest_stage
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, open_run, skipped
+from flows.jobrun import Request, Run, find_timeout, open_run
+from flows.outcomes import Outcome, completed, skipped
 from flows.score import score_stage
 from flows.train import train_stage
 from tasks.models import is_train_due

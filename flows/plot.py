@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from anomflow.histories import build_histories, rank_histories
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, open_run, skipped
+from flows.jobrun import Request, Run, find_timeout, open_run
+from flows.outcomes import Outcome, completed, finish, skipped
 from tasks.artifacts import publish_charts
 from tasks.composing import read_chart_alerts
 from tasks.history import read_chart_rows

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish, hand_over, open_run, skipped, sum_up
+from flows.jobrun import Request, Run, find_timeout, open_run
+from flows.outcomes import Outcome, completed, finish, hand_over, skipped, sum_up
 from tasks.handover import forget, gather
 from tasks.history import load_feedback
 from tasks.learning import Lesson, fill_shards, learn

@@ -326,7 +326,7 @@ MUTANTS = (
     Mutant(
         7,
         "a log line for each metric that fails",
-        "flows/jobrun.py",
+        "flows/outcomes.py",
         'log_line(f"{run.batch.spec.name} {outcome.text}")',
         "[log_line(line) for line in (outcome.text, *outcome.failures)]",
         "tests/laws/test_run_record.py",
@@ -334,7 +334,7 @@ MUTANTS = (
     Mutant(
         7,
         "a failed metric is not told of",
-        "flows/jobrun.py",
+        "flows/outcomes.py",
         "if reasons else []",
         "if reasons and not self.counts else []",
         "tests/laws/test_run_record.py",

@@ -20,7 +20,8 @@ from anomflow.batches import load_batch
 from flows.alert import alert_stage
 from flows.change import change_stage
 from flows.ingest import ingest_stage
-from flows.jobrun import Outcome, Request, Run, metrics_folder
+from flows.jobrun import Request, Run, metrics_folder
+from flows.outcomes import Outcome
 from flows.pipeline import pipeline_stages
 from flows.plot import plot_stage
 from flows.score import score_stage

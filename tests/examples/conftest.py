@@ -17,7 +17,8 @@ import pytest
 
 from anomflow.batches import load_batch
 from flows.ingest import ingest_stage
-from flows.jobrun import Outcome, Request, Run
+from flows.jobrun import Request, Run
+from flows.outcomes import Outcome
 from tests.world import Clock, World
 
 METRICS = Path(__file__).parents[2] / "metrics"

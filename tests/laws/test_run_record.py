@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from flows.jobrun import Outcome, completed, finish
+from flows.outcomes import Outcome, completed, finish
 from tests.world import at, series
 
 

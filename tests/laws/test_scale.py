@@ -11,7 +11,8 @@ import pytest
 
 from anomflow.batches import load_batch
 from anomflow.errors import RunError
-from flows.jobrun import Outcome, Request, Run, metrics_folder, open_run
+from flows.jobrun import Request, Run, metrics_folder, open_run
+from flows.outcomes import Outcome
 from flows.score import score_stage, sum_up_shards
 from flows.train import publish_shards, train_stage
 from tasks.handover import gather

@@ -25,7 +25,8 @@ from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from anomflow.spec import JOBS
 from blocks.notifiers.email import EmailNotifier
 from blocks.warehouses.duckdb import DuckDBWarehouse
-from flows.jobrun import Outcome, Request, completed, finish, open_run
+from flows.jobrun import Request, open_run
+from flows.outcomes import Outcome, completed, finish
 from tests.prefect_runs import Heard, listen, read_artifacts
 from tests.world import at, series
 
