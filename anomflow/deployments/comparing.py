@@ -58,6 +58,11 @@ class Comparison:
     conflicts: tuple[str, ...] = ()
 
     @property
+    def new_deployments(self) -> tuple[str, ...]:
+        """Return the names of the deployments that are new."""
+        return tuple(step.name for step in self.steps if (step.kind, step.action) == ("deployment", "create"))
+
+    @property
     def drifted(self) -> tuple[str, ...]:
         """Return the names of what others changed on the server."""
         return tuple(step.name for step in self.steps if any(change.drifted for change in step.changes))

@@ -35,8 +35,7 @@ class Outcome:
 
 def come_in_parts(api: Api, comparison: Comparison) -> bool:
     """Tell whether the schedules of new deployments are requests of their own, since that costs the server less."""
-    created = sum((step.kind, step.action) == ("deployment", "create") for step in comparison.steps)
-    return api.is_cheap(len(comparison.steps) + created)
+    return api.is_cheap(len(comparison.steps) + len(comparison.new_deployments))
 
 
 class Applier:
@@ -100,7 +99,7 @@ class Applier:
         return is_automation and any(ref.startswith(DEPLOYMENT_REF) and ref not in self._ids for ref in self._find_references(step.name))
 
     async def _make_flows(self, comparison: Comparison) -> None:
-        jobs = {step.name.partition("/")[0] for step in comparison.steps if (step.kind, step.action) == ("deployment", "create")}
+        jobs = {name.partition("/")[0] for name in comparison.new_deployments}
         for job in sorted(jobs - self._flows.keys()):
             self._flows[job] = (await self._api.ask("POST", "/flows/", {"name": job}))["id"]
 
