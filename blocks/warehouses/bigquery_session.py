@@ -1,21 +1,19 @@
-"""A session over BigQuery: its names and literals, its upsert, one writer of a table family at a time."""
+"""A session over BigQuery: its names and literals, its tables, its upsert."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 
-from anomflow.errors import WarehouseBusyError, WarehouseError
+from anomflow.errors import WarehouseError
 from anomflow.frames import OBSERVATIONS, Table
-from blocks.warehouses.bigquery_errors import is_conflict
 from blocks.warehouses.bigquery_jobs import ROWS, Jobs
-from blocks.warehouses.bigquery_lock import LEASE_COLUMNS, LOCK_ROW, Lease, build_taking, name_lock
-from blocks.warehouses.bigquery_values import COLUMN_TYPES, build_decoding, build_frame, encode_rows, fits, name_type
-from blocks.warehouses.relational import RelationalSession
+from blocks.warehouses.bigquery_lock import name_lock
+from blocks.warehouses.bigquery_transaction import BigQueryTransaction
+from blocks.warehouses.bigquery_values import COLUMN_TYPES, build_decoding, encode_rows, fits, name_type
 from blocks.warehouses.rows import split_rows
 
 if TYPE_CHECKING:
@@ -29,46 +27,18 @@ _DEFINITION: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
 _TARGET: Final = re.compile(
     r"\s*(?:update|delete\s+from|insert\s+into|merge(?:\s+into)?)\s+((?:`[^`]+`|[\w-]+)(?:\.(?:`[^`]+`|[\w-]+))*)", re.IGNORECASE
 )
-_PAUSE_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
-class BigQuerySession(RelationalSession):
-    """A session of BigQuery's with one transaction over all its statements; one for reading is single queries.
+class BigQuerySession(BigQueryTransaction):
+    """A session over BigQuery: tables and columns are made outside its transaction, since BigQuery changes none inside."""
 
-    BigQuery sees no conflict between two transactions that only insert, so each writer first changes the same row of the
-    table ``<table_key>_lock``: of two at once one is ended and tries again. A transaction outlives its process, so a writer has a
-    lease too: who waits ends the session of one whose lease ran out. Tables and columns are made outside the transaction, since
-    BigQuery changes none inside.
-    """
-
-    dialect: ClassVar[str] = "bigquery"
     column_types: ClassVar[Mapping[type[pl.DataType], str]] = COLUMN_TYPES
     has_keys: ClassVar[bool] = False
 
     def __init__(self, jobs: Jobs, *, writable: bool) -> None:
-        super().__init__(jobs.place.location, writable=writable)
-        self.jobs = jobs
-        self._rows: str | None = None
+        super().__init__(jobs, writable=writable)
         self._times: tuple[Any, Any] | None = None
-        self._is_begun = False
-        self._is_used = False
-        self._locked: set[str] = set()
-        self._lease = Lease(jobs)
         self._types: dict[str, dict[str, str]] = {}
-
-    def begin(self) -> None:
-        """Do nothing: the transaction begins with the first table, so that its state is not older than the lock."""
-
-    def commit(self) -> None:
-        if self._is_begun:
-            self._run("commit transaction")
-            self._is_begun = False
-
-    def rollback(self) -> None:
-        if self._is_begun:
-            self._is_begun = False
-            with contextlib.suppress(Exception):  # it may have been ended by the engine: it is undone either way
-                self.jobs.run("rollback transaction")
 
     def identifier(self, name: str) -> str:
         parts = name.split(".")
@@ -76,14 +46,6 @@ class BigQuerySession(RelationalSession):
             allowed = "letters, digits, underscores, dashes and spaces, with a dot between project, dataset and table"
             raise WarehouseError(f"{name!r} cannot name a table or column of BigQuery; it takes {allowed}")
         return ".".join(f"`{part}`" for part in parts)
-
-    def read(self, sql: str) -> pl.DataFrame:
-        if not self.writable:
-            with self._breaking():
-                kind = self.jobs.find_statement(sql)
-            if kind != "SELECT":
-                raise WarehouseError(f"{self.location} refused a statement: this session is read-only and takes a SELECT, not {kind}")
-        return super().read(sql)
 
     def read_table(self, table: Table, name: str, where: str = "true") -> pl.DataFrame:
         rows = super().read_table(table, name, where)
@@ -116,30 +78,6 @@ class BigQuerySession(RelationalSession):
 
     def _time_literal(self, moment: datetime) -> str:
         return f"timestamp '{moment.year:04}-{moment:%m-%d %H:%M:%S.%f}+00:00'"
-
-    def _fetch(self, sql: str) -> pl.DataFrame:
-        with self._breaking():
-            return build_frame(self.jobs.fetch(sql), self.location)
-
-    def _change(self, sql: str) -> int:
-        self._begin()
-        self._is_used = True
-        return self._run(sql)
-
-    def _run(self, sql: str) -> int:
-        with self._breaking():
-            return self.jobs.run(sql, self._rows)
-
-    @contextlib.contextmanager
-    def _breaking(self) -> Iterator[None]:
-        try:
-            yield
-        except WarehouseError as error:
-            self.broken = True
-            if not self._lease.is_late:
-                raise
-            silent = f"this session was silent for longer than {self.jobs.place.limits.lease_seconds:g} s, so another may have ended it"
-            raise WarehouseBusyError(f"{self.location}: {silent}, and it was undone; run again ({error})") from error
 
     @contextlib.contextmanager
     def _stage(self, rows: pl.DataFrame) -> Iterator[str]:
@@ -177,12 +115,6 @@ class BigQuerySession(RelationalSession):
         if columns:
             self._refuse_late(f"table {name!r} was given the columns {', '.join(columns)}")
 
-    def _refuse_late(self, made: str) -> None:
-        """Undo a session whose transaction is older than what it needs; tried again, it finds that."""
-        if self._is_begun:
-            self.broken = True
-            raise WarehouseBusyError(f"{self.location}: {made}, so this session was undone; run again")
-
     def _find_columns(self, name: str) -> Sequence[str] | None:
         self.identifier(name)  # which says what a name may be
         project, _, dataset = self.jobs.place.dataset.rpartition(".")
@@ -215,52 +147,3 @@ class BigQuerySession(RelationalSession):
             cast = f"timestamp({quoted})" if kind == "timestamp" else f"cast({quoted} as {kind})"
             copied = f"create table `NEW` as select * replace ({cast} as {quoted}) from {self.identifier(name)}"
             raise self._build_misfit(name, wrong[0], found[wrong[0]], f". Copy the table and name the copy as table_key: {copied}")
-
-    def _begin(self) -> None:
-        if not self._is_begun:
-            with self._breaking():
-                self.jobs.begin_session()
-            self._is_begun = True
-
-    def close(self) -> None:
-        """End the session; never raise."""
-        self._lease.end()
-        self.jobs.end_session()
-
-    def _ensure_lock(self, lock: str) -> None:
-        found = self._find_columns(lock)
-        if found is None:
-            self.execute(f"create table if not exists {self.identifier(lock)} as select {LOCK_ROW}")
-            self._refuse_late(f"table {lock!r} was made")
-        elif "session_id" not in found:
-            for name, kind in LEASE_COLUMNS.items():
-                self.execute(f"alter table {self.identifier(lock)} add column if not exists {name} {kind}")
-
-    def _lock(self, name: str) -> None:
-        """Wait until no other session writes the tables of this table key."""
-        lock = name_lock(name)
-        if lock in self._locked:
-            return
-        self._ensure_lock(lock)
-        self._take(self.identifier(lock))
-        self._locked.add(lock)
-
-    def _take(self, lock: str) -> None:
-        end, pauses = time.monotonic() + self.jobs.place.limits.lock_seconds, iter(_PAUSE_SECONDS)
-        while not self._try_to_take(lock, end):
-            time.sleep(next(pauses, _PAUSE_SECONDS[-1]))
-
-    def _try_to_take(self, lock: str, end: float) -> bool:
-        self._begin()
-        try:
-            self._lease.begin(lock)
-            self.jobs.run(build_taking(lock))
-        except WarehouseError as error:
-            is_freed = is_conflict(str(error)) and self._lease.end_others(lock)
-            # What this session did before would be undone without a word.
-            if self._is_used or self._locked or not is_conflict(str(error)) or (time.monotonic() > end and not is_freed):
-                self.broken = True
-                raise
-            self.rollback()
-            return False
-        return True
