@@ -85,10 +85,6 @@ def print_plan(comparison: Comparison, sums: Sums) -> None:
     """Print a plan with its sums."""
     print_steps(comparison)
     typer.echo(f"{count_steps(comparison.steps)}; apply takes about {sums.requests} API requests" if comparison.steps else "no difference")
-    load = sums.load
-    typer.echo(
-        f"{load.deployments} deployments, {load.scheduled} of which start by themselves;"
-        f" in 30 days about {load.runs:,} runs and {load.requests:,} API requests"
-    )
+    typer.echo(sums.load.text)
     for limit in sums.limits:
         typer.echo(f"limit: {limit}")

@@ -32,6 +32,12 @@ class Load:
     runs: int
     requests: int
 
+    @property
+    def text(self) -> str:
+        """Return it as one line."""
+        counted = f"{self.deployments} deployments, {self.scheduled} of which start by themselves"
+        return f"{counted}; in 30 days about {self.runs:,} runs and {self.requests:,} API requests"
+
 
 @cache
 def count_runs(cron: str) -> float:

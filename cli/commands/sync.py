@@ -79,7 +79,4 @@ def _tell(output: Output, plan: DeployPlan, load: Load, state: str, warnings: tu
     output.print_problems(warnings)
     hint = "; run anomflow sync" if state == "stale" else ""
     typer.echo(f"{TARGET}: {state}{hint}")
-    typer.echo(
-        f"{load.deployments} deployments, {load.scheduled} of which start by themselves;"
-        f" in 30 days about {load.runs:,} runs and {load.requests:,} API requests"
-    )
+    typer.echo(load.text)
