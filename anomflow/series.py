@@ -82,7 +82,7 @@ def bucket_starts(timestamps: pl.Expr | pl.Series, features: FeatureSpec, timezo
 
 
 def bucket_ends(timestamps: pl.Expr, features: FeatureSpec, timezone: str) -> pl.Expr:
-    """Return the end of the bucket that each UTC timestamp belongs to; ``freq`` must be set."""
+    """Return the end of the bucket that each UTC timestamp belongs to; raises ValueError where ``freq`` is not set."""
     if features.freq is None:
         raise ValueError("buckets have no end where freq is not set; set freq")
     if features.freq < _DAY:

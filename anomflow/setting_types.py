@@ -14,7 +14,10 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d"
 
 
 def parse_duration(value: object) -> object:
-    """Read ``36h``, ``10min``, ``1d`` or a number of seconds as a timedelta; leave anything else to pydantic."""
+    """Read ``36h``, ``10min``, ``1d`` or a number of seconds as a timedelta; leave ISO 8601 and anything else to pydantic.
+
+    Raises ValueError for another text, and for a duration that is too long.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float) or str(value).startswith("P"):
         return value  # ISO 8601 (PT36H), as settings are stored with a model, is pydantic's own
     match = _DURATION.fullmatch(str(value).strip()) if isinstance(value, str) else None

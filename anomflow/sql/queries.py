@@ -190,7 +190,10 @@ def _quote_variables(query: Query, batch: Batch, slots: _Slots, variables: Mappi
 
 
 def read_template(folder: Path, query: Query) -> Template:
-    """Read a job's default template: the one of the metrics folder where it has one, else the one that ships with Anomflow."""
+    """Read a job's default template: the one of the metrics folder where it has one, else the one that ships with Anomflow.
+
+    Raises SqlError where neither is there.
+    """
     for root in (folder, SHIPPED):
         path = root / "defaults" / "sql" / f"{query}.sql"
         if path.is_file():

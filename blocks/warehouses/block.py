@@ -59,7 +59,10 @@ class RelationalWarehouse(Block):
 
 
 def commit_whole(session: RelationalSession) -> None:
-    """Commit, unless a statement failed and its error was caught: some engines would then keep half of the session."""
+    """Commit a session none of whose statements failed.
+
+    Raises WarehouseError where one did and its error was caught: some engines would keep the other half.
+    """
     if session.broken:
         raise WarehouseError(f"{session.location}: a statement of this session had failed, so all of it was undone")
     session.commit()

@@ -52,5 +52,5 @@ class ServerWarehouse(RelationalWarehouse):
 
     @property
     def limits(self) -> Limits:
-        """How long a statement and a wait for a lock may take."""
+        """Return how long a statement and a wait for a lock may take."""
         return Limits(self.statement_timeout_seconds, self.lock_timeout_seconds)

@@ -80,7 +80,10 @@ def fit_estimator(config: ModelConfig, features: Floats, seed: int) -> Any:
 
 
 def ask(estimator: Any, features: Floats, seed: int) -> Floats:
-    """Return the raw score of rows judged together; NaN where the estimator has none."""
+    """Return the raw score of rows judged together; NaN where the estimator has none.
+
+    Raises ModelError where it gives another number of scores than there are rows.
+    """
     with seeded(seed):
         scores = np.asarray(estimator.decision_function(features.copy()), np.float64).reshape(-1)
     if len(scores) != len(features):
