@@ -16,7 +16,7 @@ import numpy as np
 
 from anomflow.detectors import build_detector
 from anomflow.fitting import FitSpec, fit_model
-from anomflow.models import dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series
 from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch

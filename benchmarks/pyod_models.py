@@ -18,7 +18,7 @@ from anomflow.detectors import Choice, Detector, build_detector
 from anomflow.detectors.pyod_models.catalogue import ONE_COLUMN, find_model, usable_models
 from anomflow.detectors.pyod_models.recipe import Recipe
 from anomflow.fitting import FitSpec, fit_model
-from anomflow.models import dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series
 from anomflow.sections.common import FeatureSpec
 from anomflow.sections.detector import DetectorSpec

@@ -41,7 +41,7 @@ def has_choices(settings: str | None) -> bool:
 
 
 def _load_model(ledgers: Ledgers, name: str, sha256: str) -> FittedModel:
-    from anomflow.models import load  # noqa: PLC0415 - as above
+    from anomflow.model_bytes import load  # noqa: PLC0415 - as above
     from anomflow.signing import read_key  # noqa: PLC0415 - as above
     from blocks.home import find_home  # noqa: PLC0415 - as above
     from blocks.loading import load_store  # noqa: PLC0415 - as above

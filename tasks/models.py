@@ -13,7 +13,8 @@ from cronsim import CronSim
 
 from anomflow.errors import ModelError, StoreError
 from anomflow.frames import MODELS
-from anomflow.models import FittedModel, dump, library_versions, load, load_features, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel, library_versions, load_features
 from anomflow.signing import sign
 from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
 from tasks.effects import RETRIES, effect

@@ -342,7 +342,7 @@ MUTANTS = (
     Mutant(
         8,
         "a model is parsed before its checksum is verified",
-        "anomflow/models.py",
+        "anomflow/model_bytes.py",
         "if object_name(content) != sha256:",
         'if object_name(content) == "":',
         "tests/detection/test_models.py::test_bytes_that_were_not_published_are_refused",

@@ -12,7 +12,8 @@ import pytest
 
 from anomflow.backtest.numbers import replay_series
 from anomflow.detectors import Replay, build_detector
-from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOLIDAYS = {date(2024, 5, 1), date(2024, 5, 9), date(2024, 5, 20), date(2024, 10, 3), date(2024, 12, 25), date(2024, 12, 26)}

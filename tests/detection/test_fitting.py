@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from anomflow.fitting import FitSpec, fit_model
-from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel
 from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch
 

@@ -11,7 +11,8 @@ import pytest
 
 from anomflow.detectors import State, build_detector
 from anomflow.errors import CorruptModelError, ModelError
-from anomflow.models import MAGIC, FittedModel, dump, feature_settings, fingerprint, library_versions, load, load_features, object_name
+from anomflow.model_bytes import MAGIC, dump, load, object_name
+from anomflow.models import FittedModel, feature_settings, fingerprint, library_versions, load_features
 from anomflow.sections.common import FeatureSpec
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from anomflow.detectors import Replay, State, build_detector
 from anomflow.detectors.states import checksum
-from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel
 
 DETECTOR = build_detector()
 

@@ -14,7 +14,8 @@ from detection.pyod_settings import detector_of, options_of
 from anomflow.detectors import Detector, State
 from anomflow.detectors.pyod_models.catalogue import ONE_COLUMN, find_model, find_models, usable_models
 from anomflow.errors import MissingDependencyError, ModelError
-from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel
 
 HERE = [name for name in usable_models() if not find_model(name).missing]
 NOT_HERE = [name for name in usable_models() if find_model(name).missing]

@@ -24,7 +24,8 @@ from anomflow.detectors.pyod_models.estimators import dump_estimators, load_esti
 from anomflow.detectors.pyod_models.layout import METHODS, Judging
 from anomflow.detectors.pyod_models.ranking import combine_surprises
 from anomflow.errors import ModelError, PreprocessError
-from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel
 
 PAIR = ("PCA", "KNN")
 HOOK = """
@@ -225,7 +226,8 @@ import json, sys
 import numpy as np
 from hashlib import sha256
 from anomflow.detectors import build_detector
-from anomflow.models import FittedModel, dump
+from anomflow.model_bytes import dump
+from anomflow.models import FittedModel
 options = json.loads(sys.argv[1])
 values = np.frombuffer(sys.stdin.buffer.read())
 replay, state = build_detector("pyod", options).advance(None, 1.7e9 + 300.0 * np.arange(len(values)), values)

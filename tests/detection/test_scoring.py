@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 from anomflow.calibration import anomaly_score, surprise
 from anomflow.fitting import FitSpec, fit_model
 from anomflow.frames import SCORES
-from anomflow.models import FittedModel, dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
+from anomflow.models import FittedModel
 from anomflow.scoring import ScoringSpec, score_series, smooth
 from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch, to_timestamps

@@ -13,7 +13,7 @@ from anomflow.backtest.settings import build_batch
 from anomflow.detectors import Choice
 from anomflow.errors import CorruptModelError, SettingsError
 from anomflow.fitting import FitSpec, fit_model
-from anomflow.models import dump, load, object_name
+from anomflow.model_bytes import dump, load, object_name
 from anomflow.scoring import ScoringSpec, score_series
 from anomflow.sections.common import FeatureSpec
 from anomflow.series import SeriesBatch, build_series, select_series
