@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anomflow.decisions.change import find_firsts, measure_shift
+from anomflow.decisions.change import find_firsts
+from anomflow.decisions.shift import measure_shift
 from anomflow.sections.alerts import ChangeSpec
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pyod.models.mad import MAD
 
-from anomflow.decisions.change import Window, find_changes_of_level, find_firsts, find_threshold, measure_shift
+from anomflow.decisions.change import Window, find_changes_of_level, find_firsts
+from anomflow.decisions.shift import find_threshold, measure_shift
 from anomflow.sections.alerts import ChangeSpec
 from anomflow.series import SeriesBatch
 
