@@ -91,6 +91,11 @@ class Run:
         return Target(self.warehouse, self.spec, self.as_of)
 
     @property
+    def parts(self) -> tuple[Part, ...] | None:
+        """Return the parts whose metrics this run works on; None: all there are."""
+        return None if self.part is None else (self.part,)
+
+    @property
     def library(self) -> Library:
         """Return where this run reads."""
         return Library(self.warehouse, self.batch, self.as_of, self.part)

@@ -29,7 +29,7 @@ def score_stage(run: Run) -> Outcome:
     order = run.build_order("score")
     if order is not None:
         return finish(run, sum_up_shards(run, run_shards(order, run.shelf)))
-    pinned, notes = pin_version(run.shelf, run.as_of)
+    pinned, notes = pin_version(run.shelf, run.as_of, run.parts)
     scored = score_slices(Exam(run.library, run.target, pinned, load_feedback(run.library)))
     if pinned is None:
         notes = (*notes, "no model yet: run train")

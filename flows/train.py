@@ -32,7 +32,7 @@ def train_stage(run: Run) -> Outcome:
     order = run.build_order("train")
     if order is not None:
         return finish(run, publish_shards(run, run_shards(order, run.shelf)))
-    pinned, notes = pin_version(run.shelf, run.as_of)
+    pinned, notes = pin_version(run.shelf, run.as_of, run.parts)
     learned = learn(Lesson(run.library, run.target, run.shelf, pinned, load_feedback(run.library)))
     outcome = Outcome("train", learned.counts, learned.failures, (*notes, *learned.notes), learned.worked)
     if run.part is None:

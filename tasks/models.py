@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from anomflow.protocols import ModelStore, Session, Warehouse
+    from anomflow.slicing import Part
     from anomflow.spec import BatchSpec, FeatureSpec
 
 # Models of a version up to this size are held together; they take about twice as much when they are loaded.
@@ -29,16 +30,22 @@ HELD_BYTES: Final = 64_000_000
 
 
 class ShelvedModels(Mapping[int, FittedModel]):
-    """The models of a version by shard; many large ones are loaded again when they are asked for, one at a time."""
+    """The models of a version by shard; many large ones are loaded again when they are asked for, one at a time.
 
-    def __init__(self, shelf: Shelf, version: Version) -> None:
+    ``parts`` are those whose metrics are worked on (None: all): the models of other metrics are not read for them.
+    """
+
+    def __init__(self, shelf: Shelf, version: Version, parts: Sequence[Part] | None = None) -> None:
         self._shelf = shelf
         self._objects = {ref.shard: ref for ref in version.objects}
         self._held: dict[int, FittedModel] = {}
-        self._most = 1
-        sizes = [self._load(shard) for shard in self._objects]  # all of them, so that what is used is known to be whole
-        if sum(sizes) <= HELD_BYTES:
-            self._most = len(sizes)
+        used = [shard for shard in self._objects if parts is None or any(part.overlaps(shard, len(self)) for part in parts)]
+        self._most, size = max(1, len(used)), 0
+        for shard in used:  # all of them, so that what is used is known to be whole
+            size += self._load(shard)
+            if size > HELD_BYTES:
+                self._most = 1
+        self.features = load_features(self[(used or list(self))[-1]].settings)
 
     def __getitem__(self, shard: int) -> FittedModel:
         """Return the model of a shard."""
@@ -71,7 +78,7 @@ def read_object(shelf: Shelf, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Pinned:
-    """The version that a run uses, whole, and the features and time zone that it was made with: scores are made with the same."""
+    """The version that a run uses, whole where it uses it; features and time zone are those that its models were made with."""
 
     version: Version
     models: Mapping[int, FittedModel]
@@ -98,9 +105,10 @@ class Shelf:
 
 
 @effect("pin model", retries=RETRIES)
-def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str, ...]]:
+def pin_version(shelf: Shelf, as_of: datetime, parts: Sequence[Part] | None = None) -> tuple[Pinned | None, tuple[str, ...]]:
     """Load the newest version that is whole, whose rows are not after ``as_of``; None and the reasons where there is none.
 
+    Of metrics in ``parts`` (None: all) alone their models are read and need be whole: a spoilt one is that of its own shard.
     Raises StoreError where the store itself does not answer: an older version would not be a better one.
     """
     with shelf.warehouse.reading() as session:
@@ -108,14 +116,13 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
     notes: list[str] = []
     for version in read_versions(rows, as_of):
         try:
-            models = ShelvedModels(shelf, version)
-            features = load_features(models[version.objects[-1].shard].settings)
+            models = ShelvedModels(shelf, version, parts)
         except StoreError:  # which says nothing of this version
             raise
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue
-        return Pinned(version, models, features), tuple(notes)
+        return Pinned(version, models, models.features), tuple(notes)
     return None, tuple(notes)
 
 
