@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -103,6 +103,13 @@ class Shelf:
         """Return the rows of this batch's versions."""
         return session.read_table(MODELS, self.table, f"metric_batch = {session.literal(self.spec.name)}")
 
+    def find_named(self, session: Session, objects: Collection[str]) -> set[str]:
+        """Return which of some objects versions name, of whatever batch: those without a metric are the same for many."""
+        if not objects:
+            return set()
+        listed = ", ".join(map(session.literal, sorted(objects)))
+        return set(session.read_table(MODELS, self.table, f"object_name in ({listed})")["object_name"])
+
 
 @effect("pin model", retries=RETRIES)
 def pin_version(shelf: Shelf, as_of: datetime, parts: Sequence[Part] | None = None) -> tuple[Pinned | None, tuple[str, ...]]:
@@ -180,8 +187,9 @@ def drop_old_versions(shelf: Shelf) -> int:
         keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
         if keys.height:
             session.delete_keys(MODELS, shelf.table, keys)
-    _delete_objects(shelf.store, objects)
-    return len(objects)
+        unused = sorted({*objects} - shelf.find_named(session, objects))
+    _delete_objects(shelf.store, unused)
+    return len(unused)
 
 
 def _delete_objects(store: ModelStore, names: Sequence[str]) -> None:
