@@ -16,6 +16,7 @@ from prefect.states import Completed
 from anomflow.batches import Batch, load_batch
 from anomflow.deploy_spec import TIMEOUT_VARIABLE
 from anomflow.errors import RunError
+from anomflow.leases import build_lease
 from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
 from anomflow.signing import read_key
 from anomflow.slicing import Part
@@ -71,6 +72,7 @@ class Run:
         self.as_of = (request.as_of or clock.now()).astimezone(UTC)
         self.is_replay = not self.is_live and not request.send
         self.run_id = uuid4().hex
+        self.lease = build_lease(clock.now(), find_timeout())
         self.warehouse: Warehouse = load_batch_warehouse(spec.common, home)
         self.source: Warehouse = load_warehouse(spec.ingest.ingest_db, home, "ingest_db") if spec.ingest.ingest_db else self.warehouse.rows
         self.store: ModelStore = load_store(spec.models.model_path, home)
@@ -103,7 +105,7 @@ class Run:
     @property
     def shelf(self) -> Shelf:
         """Return where this run's models are."""
-        return Shelf(self.warehouse.rows, self.store, self.spec, read_key(os.environ))
+        return Shelf(self.warehouse.rows, self.store, self.spec, self.lease, read_key(os.environ))
 
     def build_order(self, job: ShardedJob) -> Order | None:
         """Return what the runs of the shards are to do; None where this run does it itself."""
@@ -200,7 +202,7 @@ def hand_over(run: Run, outcome: Outcome, published: Published | None = None) ->
     """Tell the run that waits for this one, where there is one, what became of the metrics."""
     if run.part is not None:
         name = name_handover(outcome.job, str(run.request.parent), run.part.shard)
-        write_handover(run.shelf, name, Handover(outcome.counts, outcome.failures, outcome.notes, published))
+        write_handover(run.shelf, name, Handover(outcome.counts, outcome.failures, outcome.notes, published, run.lease.until))
 
 
 def sum_up(job: Job, gathered: Gathered) -> Outcome:

@@ -40,7 +40,7 @@ def score_stage(run: Run) -> Outcome:
 
 def sum_up_shards(run: Run, runs: ShardRuns) -> Outcome:
     """Return the outcome of the runs of all shards, whose results are in the table."""
-    outcome = sum_up("score", gather(run.shelf, runs))
+    outcome = sum_up("score", gather(run.shelf, runs, run.clock.now()))
     forget(run.shelf, runs)
     return outcome
 

@@ -13,7 +13,7 @@ from flows.jobrun import Outcome, Request, Run, completed, find_timeout, finish,
 from tasks.handover import forget, gather
 from tasks.history import load_feedback
 from tasks.learning import Lesson, fill_shards, learn
-from tasks.models import Draft, drop_old_versions, pin_version, publish_version
+from tasks.models import Draft, drop_old_models, pin_version, publish_version
 from tasks.shard_runs import run_shards
 from tasks.warehouse import prepare_tables
 
@@ -43,7 +43,7 @@ def train_stage(run: Run) -> Outcome:
 
 def publish_shards(run: Run, runs: ShardRuns) -> Outcome:
     """Publish what the runs of all shards learned as one version, unless every one of them was lost."""
-    gathered = gather(run.shelf, runs)
+    gathered = gather(run.shelf, runs, run.clock.now())
     outcome = sum_up("train", gathered)
     if outcome.worked:
         outcome = _publish(run, fill_shards(run.shelf, run.batch, gathered, run.as_of), outcome)
@@ -54,7 +54,9 @@ def publish_shards(run: Run, runs: ShardRuns) -> Outcome:
 def _publish(run: Run, shards: Sequence[Published], outcome: Outcome) -> Outcome:
     settings = run.spec.model_dump_json(include={"features", "detector", "models", "train"})
     publish_version(run.shelf, Draft(shards, run.as_of, run.clock.now(), settings))
-    return replace(outcome, counts={**outcome.counts, "old_objects_dropped": drop_old_versions(run.shelf)})
+    dropped = drop_old_models(run.shelf)
+    counts = {**outcome.counts, "old_objects_dropped": dropped.objects}
+    return replace(outcome, counts=counts, notes=(*outcome.notes, *dropped.notes))
 
 
 @flow(name="train", flow_run_name="train {batch}", timeout_seconds=find_timeout())

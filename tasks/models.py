@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from anomflow.errors import ModelError, StoreError
+from anomflow.errors import ModelError, StoreError, StoreUnavailableError
 from anomflow.frames import MODELS
+from anomflow.leases import Lease, find_leftovers, name_folder, name_note, read_notes
 from anomflow.models import FittedModel, dump, library_versions, load, load_features, object_name
 from anomflow.signing import sign
 from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
@@ -87,17 +88,23 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where the models of a batch are kept, and the key that signs them, where there is one."""
+    """Where the models of a batch are kept, how long what is written is this run's own, the key that signs it, where there is one."""
 
     warehouse: Warehouse
     store: ModelStore
     spec: BatchSpec
+    lease: Lease
     key: str | None = field(default=None, repr=False)
 
     @property
     def table(self) -> str:
         """Return the name of the table of versions."""
         return MODELS.name(self.spec.common.table_key)
+
+    @property
+    def notes(self) -> str:
+        """Return the folder of the notes of objects that are not published yet."""
+        return name_folder(self.warehouse.location, self.spec.common.table_key, self.spec.name)
 
     def read_rows(self, session: Session) -> pl.DataFrame:
         """Return the rows of this batch's versions."""
@@ -175,13 +182,34 @@ def write_object(shelf: Shelf, shard: int, model: FittedModel, checkpoint: datet
     """Write the model of a shard, which nobody uses before its version is published."""
     content = sign(dump(model), shelf.key)
     digest = object_name(content)
+    # First, so that there is no object without one: whoever is killed now leaves a note of what it left.
+    shelf.store.write(name_note(shelf.notes, shelf.lease, digest), b"")
     shelf.store.write(digest, content)
     return Published(ObjectRef(shard, digest, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """How many objects were removed, and what to tell."""
+
+    objects: int
+    notes: tuple[str, ...] = ()
+
+
 @effect("drop old models", retries=RETRIES)
-def drop_old_versions(shelf: Shelf) -> int:
-    """Remove the versions beyond those kept: rows first, so that no row names an object that is gone."""
+def drop_old_models(shelf: Shelf) -> Dropped:
+    """Remove the versions beyond those kept, and the objects that killed runs left without publishing them."""
+    old = _drop_old_versions(shelf)
+    try:
+        return Dropped(old + _drop_leftovers(shelf))
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:  # not to be allowed to list or delete costs room, and no version
+        return Dropped(old, (f"what killed runs may have left in the model store stays there ({error})",))
+
+
+def _drop_old_versions(shelf: Shelf) -> int:
+    """Remove rows first, so that no row names an object that is gone."""
     with shelf.warehouse.writing() as session:
         rows = shelf.read_rows(session)
         keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
@@ -190,6 +218,17 @@ def drop_old_versions(shelf: Shelf) -> int:
         unused = sorted({*objects} - shelf.find_named(session, objects))
     _delete_objects(shelf.store, unused)
     return len(unused)
+
+
+def _drop_leftovers(shelf: Shelf) -> int:
+    """Remove what no run publishes any more."""
+    # Before the rows are read: a run publishes first, and removes its notes then.
+    notes = read_notes(shelf.store.names(shelf.notes))
+    with shelf.warehouse.reading() as session:
+        named = shelf.find_named(session, {note.object_name for note in notes})
+    left = find_leftovers(notes, named, shelf.lease.began)
+    _delete_objects(shelf.store, (*left.objects, *left.notes))
+    return len(left.objects)
 
 
 def _delete_objects(store: ModelStore, names: Sequence[str]) -> None:

@@ -174,9 +174,9 @@ def test_what_shards_hand_over_is_read_again_until_it_is_used(tmp_path, monkeypa
     for shard in (0, 1):
         train_stage(open_part(world, 199, shard))
     shelf, runs = world.open(at(199)).shelf, ShardRuns("train", "p", {1: "it crashed in the end"})
-    first = gather(shelf, runs)
+    first = gather(shelf, runs, world.clock.now())
     assert (set(first.parts), set(first.lost)) == ({0}, {1})
-    assert gather(shelf, runs) == first  # as where a store did not answer, or the run is started again
+    assert gather(shelf, runs, world.clock.now()) == first  # as where a store did not answer, or the run is started again
     gather_parts(world, runs, 199)
     assert [name for name in shelf.store.names() if name.startswith("shard-runs/")] == []
 
