@@ -54,7 +54,8 @@ class MessageInput:
 
     ``alerts`` has the columns of ``frames.ALERTS``, ``histories`` a frame like ``frames.HISTORY`` by metric name (a
     metric without one has no chart); ``created`` is UTC; ``max_metrics`` is the batch's ``alert_message_max_metrics``;
-    ``own`` are the batch's own templates.
+    ``own`` are the batch's own templates; ``is_recorded`` tells whether a ledger holds the alerts: commands about others
+    would lead nowhere, and are left out.
     """
 
     message_id: str
@@ -64,6 +65,7 @@ class MessageInput:
     created: datetime
     max_metrics: int = 20
     own: OwnTemplates = field(default_factory=OwnTemplates)
+    is_recorded: bool = True
 
 
 def build_message(source: MessageInput) -> Message:
@@ -76,7 +78,7 @@ def build_message(source: MessageInput) -> Message:
     if source.alerts.is_empty():
         raise ValueError(f"message {source.message_id} has no alerts; a message is built of at least one")
     rows = source.alerts.to_dicts()
-    views = [build_view(row, source.created) for row in rows]
+    views = [_build_view(source, row) for row in rows]
     letter, parts = _write(source, views)
     return Message(
         message_id=source.message_id,
@@ -89,6 +91,11 @@ def build_message(source: MessageInput) -> Message:
         created=source.created,
         letter=letter,
     )
+
+
+def _build_view(source: MessageInput, alert: Mapping[str, Any]) -> AlertView:
+    view = build_view(alert, source.created)
+    return view if source.is_recorded else replace(view, command=None, feedback=None)
 
 
 def _write(source: MessageInput, views: list[AlertView]) -> tuple[Letter, dict[str, str]]:
@@ -113,7 +120,7 @@ def _render_html(letter: Letter) -> str:
 
 
 def _build_facts(alert: Mapping[str, Any], view: AlertView) -> dict[str, object]:
-    """Return an alert's columns, JSON-ready, with its tags as a mapping, its headline and the command that explains it."""
+    """Return an alert's columns, JSON-ready, with its tags as a mapping, its headline and the command that explains it, if any."""
     columns = {name: _to_json(value) for name, value in alert.items()}
     tags = parse_tags(alert["tags"])
     return {**columns, "tags": alert["tags"] if tags is None else tags, "headline": view.headline, "explain": view.command}

@@ -135,8 +135,8 @@ class ModelStore(Protocol):
         """Return an object's bytes; raise MissingModelError where there is none."""
         ...
 
-    def names(self) -> Sequence[str]:
-        """List the names of all objects, sorted."""
+    def names(self, folder: str = "") -> Sequence[str]:
+        """List the names of all objects, or of those in a folder (``a/b`` is in ``a``), sorted."""
         ...
 
     def delete(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import Final
 
 from anomflow.series import metric_shard
@@ -22,6 +23,14 @@ class Part:
     def has(self, name: str) -> bool:
         """Tell whether a metric belongs to this part."""
         return metric_shard(name, self.shards) == self.shard
+
+    def overlaps(self, shard: int, shards: int) -> bool:
+        """Tell whether a metric of this part may be one of a shard where metrics are divided into ``shards``.
+
+        >>> [shard for shard in range(6) if Part(1, 3).overlaps(shard, 6)]
+        [1, 4]
+        """
+        return (self.shard - shard) % gcd(self.shards, shards) == 0
 
 
 def name_twin(batch: str) -> str:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from anomflow.batches import Batch, load_batch
 from anomflow.deploy_spec import TIMEOUT_VARIABLE
 from anomflow.errors import RunError
+from anomflow.leases import build_lease
 from anomflow.protocols import Clock, ModelStore, Notifier, SystemClock, Warehouse
 from anomflow.signing import read_key
 from anomflow.slicing import Part
@@ -63,6 +64,7 @@ class Run:
         self.as_of = (request.as_of or clock.now()).astimezone(UTC)
         self.is_replay = not self.is_live and not request.send
         self.run_id = uuid4().hex
+        self.lease = build_lease(clock.now(), find_timeout())
         self.warehouse: Warehouse = load_batch_warehouse(spec.common, home)
         self.source: Warehouse = load_warehouse(spec.ingest.ingest_db, home, "ingest_db") if spec.ingest.ingest_db else self.warehouse.rows
         self.store: ModelStore = load_store(spec.models.model_path, home)
@@ -83,6 +85,11 @@ class Run:
         return Target(self.warehouse, self.spec, self.as_of)
 
     @property
+    def parts(self) -> tuple[Part, ...] | None:
+        """Return the parts whose metrics this run works on; None: all there are."""
+        return None if self.part is None else (self.part,)
+
+    @property
     def library(self) -> Library:
         """Return where this run reads."""
         return Library(self.warehouse, self.batch, self.as_of, self.part)
@@ -90,7 +97,7 @@ class Run:
     @property
     def shelf(self) -> Shelf:
         """Return where this run's models are."""
-        return Shelf(self.warehouse.rows, self.store, self.spec, read_key(os.environ))
+        return Shelf(self.warehouse.rows, self.store, self.spec, self.lease, read_key(os.environ))
 
     def build_order(self, job: ShardedJob) -> Order | None:
         """Return what the runs of the shards are to do; None where this run does it itself."""

@@ -47,7 +47,7 @@ def hand_over(run: Run, outcome: Outcome, published: Published | None = None) ->
     """Tell the run that waits for this one, where there is one, what became of the metrics."""
     if run.part is not None:
         name = name_handover(outcome.job, str(run.request.parent), run.part.shard)
-        write_handover(run.shelf, name, Handover(outcome.counts, outcome.failures, outcome.notes, published))
+        write_handover(run.shelf, name, Handover(outcome.counts, outcome.failures, outcome.notes, published, run.lease.until))
 
 
 def sum_up(job: Job, gathered: Gathered) -> Outcome:

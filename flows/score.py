@@ -30,7 +30,7 @@ def score_stage(run: Run) -> Outcome:
     order = run.build_order("score")
     if order is not None:
         return finish(run, sum_up_shards(run, run_shards(order, run.shelf)))
-    pinned, notes = pin_version(run.shelf, run.as_of)
+    pinned, notes = pin_version(run.shelf, run.as_of, run.parts)
     scored = score_slices(Exam(run.library, run.target, pinned, load_feedback(run.library)))
     if pinned is None:
         notes = (*notes, "no model yet: run train")
@@ -41,7 +41,7 @@ def score_stage(run: Run) -> Outcome:
 
 def sum_up_shards(run: Run, runs: ShardRuns) -> Outcome:
     """Return the outcome of the runs of all shards, whose results are in the table."""
-    outcome = sum_up("score", gather(run.shelf, runs))
+    outcome = sum_up("score", gather(run.shelf, runs, run.clock.now()))
     forget(run.shelf, runs)
     return outcome
 

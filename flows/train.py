@@ -14,7 +14,7 @@ from flows.outcomes import Outcome, completed, finish, hand_over, skipped, sum_u
 from tasks.handover import forget, gather
 from tasks.history import load_feedback
 from tasks.learning import Lesson, fill_shards, learn
-from tasks.models import Draft, drop_old_versions, pin_version, publish_version
+from tasks.models import Draft, drop_old_models, pin_version, publish_version
 from tasks.shard_runs import run_shards
 from tasks.warehouse import prepare_tables
 
@@ -33,7 +33,7 @@ def train_stage(run: Run) -> Outcome:
     order = run.build_order("train")
     if order is not None:
         return finish(run, publish_shards(run, run_shards(order, run.shelf)))
-    pinned, notes = pin_version(run.shelf, run.as_of)
+    pinned, notes = pin_version(run.shelf, run.as_of, run.parts)
     learned = learn(Lesson(run.library, run.target, run.shelf, pinned, load_feedback(run.library)))
     outcome = Outcome("train", learned.counts, learned.failures, (*notes, *learned.notes), learned.worked)
     if run.part is None:
@@ -44,7 +44,7 @@ def train_stage(run: Run) -> Outcome:
 
 def publish_shards(run: Run, runs: ShardRuns) -> Outcome:
     """Publish what the runs of all shards learned as one version, unless every one of them was lost."""
-    gathered = gather(run.shelf, runs)
+    gathered = gather(run.shelf, runs, run.clock.now())
     outcome = sum_up("train", gathered)
     if outcome.worked:
         outcome = _publish(run, fill_shards(run.shelf, run.batch, gathered, run.as_of), outcome)
@@ -55,7 +55,9 @@ def publish_shards(run: Run, runs: ShardRuns) -> Outcome:
 def _publish(run: Run, shards: Sequence[Published], outcome: Outcome) -> Outcome:
     settings = run.spec.model_dump_json(include={"features", "detector", "models", "train"})
     publish_version(run.shelf, Draft(shards, run.as_of, run.clock.now(), settings))
-    return replace(outcome, counts={**outcome.counts, "old_objects_dropped": drop_old_versions(run.shelf)})
+    dropped = drop_old_models(run.shelf)
+    counts = {**outcome.counts, "old_objects_dropped": dropped.objects}
+    return replace(outcome, counts=counts, notes=(*outcome.notes, *dropped.notes))
 
 
 @flow(name="train", flow_run_name="train {batch}", timeout_seconds=find_timeout())

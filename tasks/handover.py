@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from anomflow.errors import CorruptModelError, MissingModelError, ModelError, StoreUnavailableError
+from anomflow.leases import GRACE
 from anomflow.signing import sign, verify
 from anomflow.versions import ObjectRef, Published
 from tasks.effects import RETRIES, effect
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Handover:
-    """What became of the metrics of a shard, and its object where it was trained."""
+    """What became of the metrics of a shard, its object where it was trained, and until when that is kept without being published."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     published: Published | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,26 @@ def write_handover(shelf: Shelf, name: str, handover: Handover) -> None:
 
 
 @effect("gather shards", retries=RETRIES)
-def gather(shelf: Shelf, runs: ShardRuns) -> Gathered:
-    """Read what the runs of the shards handed over; what cannot be read counts as lost."""
+def gather(shelf: Shelf, runs: ShardRuns, now: datetime) -> Gathered:
+    """Read what the runs of the shards handed over; what cannot be read, or is too old to be published, counts as lost."""
     parts: dict[int, Handover] = {}
     lost = dict(runs.lost)
     for shard in sorted(set(range(shelf.spec.models.shards)) - set(lost)):
         try:
-            parts[shard] = _load(bytes(verify(shelf.store.read(name_handover(runs.job, runs.parent, shard)), shelf.key)))
+            parts[shard] = _read(shelf, name_handover(runs.job, runs.parent, shard), now)
         except StoreUnavailableError:
             raise
         except ModelError as error:
             lost[shard] = str(error)
     return Gathered(parts, dict(sorted(lost.items())))
+
+
+def _read(shelf: Shelf, name: str, now: datetime) -> Handover:
+    """Read what a run handed over; raise ModelError where its object may be gone before it is published, as after a retry days later."""
+    part = _load(bytes(verify(shelf.store.read(name), shelf.key)))
+    if part.published is not None and part.until is not None and part.until - GRACE < now:
+        raise ModelError(f"what it learned is kept until {part.until:%Y-%m-%d %H:%M} UTC, too short to publish it now")
+    return part
 
 
 @effect("forget shards", retries=RETRIES)
@@ -91,6 +101,7 @@ def name_handover(job: str, parent: str, shard: int) -> str:
 def _dump(handover: Handover) -> bytes:
     published = handover.published
     made: dict[str, Any] | None = None
+    until = None if handover.until is None else handover.until.isoformat()
     if published is not None:
         made = {
             "shard": published.ref.shard,
@@ -101,7 +112,7 @@ def _dump(handover: Handover) -> bytes:
             "metrics": published.metrics,
             "fingerprint": published.fingerprint,
         }
-    content = {"counts": handover.counts, "failures": handover.failures, "notes": list(handover.notes), "published": made}
+    content = {"counts": handover.counts, "failures": handover.failures, "notes": list(handover.notes), "published": made, "until": until}
     return json.dumps(content).encode()
 
 
@@ -109,7 +120,8 @@ def _load(content: bytes) -> Handover:
     try:
         said = json.loads(content)
         made = said["published"]
-        return Handover(said["counts"], said["failures"], tuple(said["notes"]), None if made is None else _build(made))
+        until = None if said.get("until") is None else datetime.fromisoformat(said["until"])
+        return Handover(said["counts"], said["failures"], tuple(said["notes"]), None if made is None else _build(made), until)
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptModelError(f"what the run of a shard handed over cannot be read: {error}") from error
 

@@ -12,6 +12,7 @@ from anomflow.fitting import COLD_START, FitReport, fit_model
 from anomflow.models import Chosen, merge_models
 from anomflow.series import build_empty, drop_points
 from anomflow.sight import build_seen, build_sight
+from anomflow.slicing import Part
 from anomflow.workers import Workers, open_workers
 from tasks.detection import Piece, build_fit, fit_slice
 from tasks.effects import effect
@@ -135,7 +136,8 @@ def fill_shards(shelf: Shelf, batch: Batch, gathered: Gathered, checkpoint: date
     Else it gets a model without metrics, whose points are judged from scratch.
     """
     found = [part.published for part in gathered.parts.values() if part.published is not None]
-    pinned, _ = pin_version(shelf, checkpoint) if gathered.lost else (None, ())
+    lost = [Part(shard, shelf.spec.models.shards) for shard in gathered.lost]
+    pinned, _ = pin_version(shelf, checkpoint, lost) if lost else (None, ())
     for shard in gathered.lost:
         kept = None if pinned is None else keep_object(pinned, shard, shelf.spec.models.shards)
         is_usable = kept is not None and kept.fingerprint == found[0].fingerprint

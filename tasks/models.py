@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from anomflow.errors import ModelError, StoreError
+from anomflow.errors import ModelError, StoreError, StoreUnavailableError
 from anomflow.frames import MODELS
+from anomflow.leases import Lease, find_leftovers, name_folder, name_note, read_notes
 from anomflow.model_bytes import dump, load, object_name
 from anomflow.models import FittedModel, library_versions, load_features
 from anomflow.signing import sign
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from anomflow.protocols import ModelStore, Session, Warehouse
     from anomflow.sections.common import FeatureSpec
+    from anomflow.slicing import Part
     from anomflow.spec import BatchSpec
 
 # Models of a version up to this size are held together; they take about twice as much when they are loaded.
@@ -31,16 +33,22 @@ HELD_BYTES: Final = 64_000_000
 
 
 class ShelvedModels(Mapping[int, FittedModel]):
-    """The models of a version by shard; many large ones are loaded again when they are asked for, one at a time."""
+    """The models of a version by shard; many large ones are loaded again when they are asked for, one at a time.
 
-    def __init__(self, shelf: Shelf, version: Version) -> None:
+    ``parts`` are those whose metrics are worked on (None: all): the models of other metrics are not read for them.
+    """
+
+    def __init__(self, shelf: Shelf, version: Version, parts: Sequence[Part] | None = None) -> None:
         self._shelf = shelf
         self._objects = {ref.shard: ref for ref in version.objects}
         self._held: dict[int, FittedModel] = {}
-        self._most = 1
-        sizes = [self._load(shard) for shard in self._objects]  # all of them, so that what is used is known to be whole
-        if sum(sizes) <= HELD_BYTES:
-            self._most = len(sizes)
+        used = [shard for shard in self._objects if parts is None or any(part.overlaps(shard, len(self)) for part in parts)]
+        self._most, size = max(1, len(used)), 0
+        for shard in used:  # all of them, so that what is used is known to be whole
+            size += self._load(shard)
+            if size > HELD_BYTES:
+                self._most = 1
+        self.features = load_features(self[(used or list(self))[-1]].settings)
 
     def __getitem__(self, shard: int) -> FittedModel:
         """Return the model of a shard."""
@@ -73,7 +81,7 @@ def read_object(shelf: Shelf, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Pinned:
-    """The version that a run uses, whole, and the features and time zone that it was made with: scores are made with the same."""
+    """The version that a run uses, whole where it uses it; features and time zone are those that its models were made with."""
 
     version: Version
     models: Mapping[int, FittedModel]
@@ -82,11 +90,12 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where the models of a batch are kept, and the key that signs them, where there is one."""
+    """Where the models of a batch are kept, how long what is written is this run's own, the key that signs it, where there is one."""
 
     warehouse: Warehouse
     store: ModelStore
     spec: BatchSpec
+    lease: Lease
     key: str | None = field(default=None, repr=False)
 
     @property
@@ -94,15 +103,28 @@ class Shelf:
         """Return the name of the table of versions."""
         return MODELS.name(self.spec.common.table_key)
 
+    @property
+    def notes(self) -> str:
+        """Return the folder of the notes of objects that are not published yet."""
+        return name_folder(self.warehouse.location, self.spec.common.table_key, self.spec.name)
+
     def read_rows(self, session: Session) -> pl.DataFrame:
         """Return the rows of this batch's versions."""
         return session.read_table(MODELS, self.table, f"metric_batch = {session.literal(self.spec.name)}")
 
+    def find_named(self, session: Session, objects: Collection[str]) -> set[str]:
+        """Return which of some objects versions name, of whatever batch: those without a metric are the same for many."""
+        if not objects:
+            return set()
+        listed = ", ".join(map(session.literal, sorted(objects)))
+        return set(session.read_table(MODELS, self.table, f"object_name in ({listed})")["object_name"])
+
 
 @effect("pin model", retries=RETRIES)
-def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str, ...]]:
+def pin_version(shelf: Shelf, as_of: datetime, parts: Sequence[Part] | None = None) -> tuple[Pinned | None, tuple[str, ...]]:
     """Load the newest version that is whole, whose rows are not after ``as_of``; None and the reasons where there is none.
 
+    Of metrics in ``parts`` (None: all) alone their models are read and need be whole: a spoilt one is that of its own shard.
     Raises StoreError where the store itself does not answer: an older version would not be a better one.
     """
     with shelf.warehouse.reading() as session:
@@ -110,14 +132,13 @@ def pin_version(shelf: Shelf, as_of: datetime) -> tuple[Pinned | None, tuple[str
     notes: list[str] = []
     for version in read_versions(rows, as_of):
         try:
-            models = ShelvedModels(shelf, version)
-            features = load_features(models[version.objects[-1].shard].settings)
+            models = ShelvedModels(shelf, version, parts)
         except StoreError:  # which says nothing of this version
             raise
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue
-        return Pinned(version, models, features), tuple(notes)
+        return Pinned(version, models, models.features), tuple(notes)
     return None, tuple(notes)
 
 
@@ -163,20 +184,53 @@ def write_object(shelf: Shelf, shard: int, model: FittedModel, checkpoint: datet
     """Write the model of a shard, which nobody uses before its version is published."""
     content = sign(dump(model), shelf.key)
     digest = object_name(content)
+    # First, so that there is no object without one: whoever is killed now leaves a note of what it left.
+    shelf.store.write(name_note(shelf.notes, shelf.lease, digest), b"")
     shelf.store.write(digest, content)
     return Published(ObjectRef(shard, digest, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """How many objects were removed, and what to tell."""
+
+    objects: int
+    notes: tuple[str, ...] = ()
+
+
 @effect("drop old models", retries=RETRIES)
-def drop_old_versions(shelf: Shelf) -> int:
-    """Remove the versions beyond those kept: rows first, so that no row names an object that is gone."""
+def drop_old_models(shelf: Shelf) -> Dropped:
+    """Remove the versions beyond those kept, and the objects that killed runs left without publishing them."""
+    old = _drop_old_versions(shelf)
+    try:
+        return Dropped(old + _drop_leftovers(shelf))
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:  # not to be allowed to list or delete costs room, and no version
+        return Dropped(old, (f"what killed runs may have left in the model store stays there ({error})",))
+
+
+def _drop_old_versions(shelf: Shelf) -> int:
+    """Remove rows first, so that no row names an object that is gone."""
     with shelf.warehouse.writing() as session:
         rows = shelf.read_rows(session)
         keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
         if keys.height:
             session.delete_keys(MODELS, shelf.table, keys)
-    _delete_objects(shelf.store, objects)
-    return len(objects)
+        unused = sorted({*objects} - shelf.find_named(session, objects))
+    _delete_objects(shelf.store, unused)
+    return len(unused)
+
+
+def _drop_leftovers(shelf: Shelf) -> int:
+    """Remove what no run publishes any more."""
+    # Before the rows are read: a run publishes first, and removes its notes then.
+    notes = read_notes(shelf.store.names(shelf.notes))
+    with shelf.warehouse.reading() as session:
+        named = shelf.find_named(session, {note.object_name for note in notes})
+    left = find_leftovers(notes, named, shelf.lease.began)
+    _delete_objects(shelf.store, (*left.objects, *left.notes))
+    return len(left.objects)
 
 
 def _delete_objects(store: ModelStore, names: Sequence[str]) -> None:

@@ -144,8 +144,8 @@ class WriteOnlyStore:
     def read(self, name: str) -> bytes:
         return self.inner.read(name)
 
-    def names(self) -> list[str]:
-        raise ModelError("objects cannot be listed")
+    def names(self, folder: str = "") -> list[str]:
+        raise ModelError(f"objects cannot be listed {folder}")
 
     def delete(self, name: str) -> None:
         raise ModelError(f"object {name} cannot be deleted")

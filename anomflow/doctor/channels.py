@@ -56,7 +56,7 @@ def _advising() -> Iterator[None]:
 
 
 def build_test_message(now: datetime) -> Message:
-    """Build a message that nobody takes for an alert, of the form that real ones have; ``now`` is UTC."""
+    """Build a message that nobody takes for an alert, of the form that real ones have, but without commands; ``now`` is UTC."""
     alert = {
         "alert_id": str(uuid4()),
         "metric_batch": "doctor",
@@ -70,6 +70,6 @@ def build_test_message(now: datetime) -> Message:
         "tags": "{}",
     }
     row = pl.DataFrame([{name: alert.get(name) for name in ALERTS.columns}], schema=ALERTS.columns)
-    message = build_message(MessageInput(str(uuid4()), "doctor", row, {}, now))
+    message = build_message(MessageInput(str(uuid4()), "doctor", row, {}, now, is_recorded=False))
     title = f"{TEST_MARK} Anomflow can reach this channel"
     return replace(message, subject=title, letter=replace(message.letter, title=title))

@@ -122,11 +122,12 @@ class BucketModelStore:
             raise MissingModelError(f"{self.location} has no model object {name}")
         return content
 
-    def names(self) -> list[str]:
-        """List the names of all objects, sorted."""
+    def names(self, folder: str = "") -> list[str]:
+        """List the names of all objects, or of those in a folder, sorted."""
         prefix = f"{self.folder}/" if self.folder else ""
+        wanted = f"{check_name(folder)}/" if folder else ""
         with self._explaining("model objects cannot be listed"):
-            found = [key.removeprefix(prefix) for key in self.bucket.find_keys(prefix)]
+            found = [key.removeprefix(prefix) for key in self.bucket.find_keys(prefix + wanted)]
         return sorted(name for name in found if is_name(name))
 
     def delete(self, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from http_channels import CASES, run_services
 from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, run_silent_server, write_certificate
 from slack_receiver import TOKEN, SlackReceiver, run_slack
 
@@ -196,6 +197,27 @@ def test_a_test_message_is_posted_to_slack_where_asked_for(shop: World, slack: S
     assert examine(shop, "--send-test")["channel slack"]["send test"]["state"] == "ok"
     (message,) = slack.messages
     assert message["text"] == "[TEST] Anomflow can reach this channel"
+
+
+def test_a_test_message_says_that_it_is_one_and_names_no_command_that_leads_nowhere(
+    shop: World, mail: MailReceiver, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch
+):
+    shop.configure(f"alert_methods: [{', '.join([*CASES, 'email', 'slack', 'file', 'console'])}]\n")
+    with run_services(CASES, monkeypatch.setenv) as services:
+        told = invoke(shop, "--json", "doctor", "--send-test")
+        said = {name: posted.text for name, receiver in services.items() for posted in receiver.accepted}
+    assert told.exit_code == 0, told.output
+    (received,), (posted,) = mail.received, slack.messages
+    said |= {f"email {part.get_content_type()}": part.get_content() for part in received.mail.walk() if not part.is_multipart()}
+    said |= {"slack": json.dumps(posted), "console": told.stderr}
+    said |= {path.suffix: path.read_text() for path in (shop.folder / "home" / "messages").iterdir()}
+    assert said.keys() == {*CASES, "email text/plain", "email text/html", "slack", "console", ".eml", ".json"}
+    for name, text in said.items():
+        words = " ".join(text.replace("=\n", "").split())
+        assert "TEST" in words, name
+        assert "Nothing is wrong with a metric" in words, name
+        assert not re.search("anomflow (explain|feedback)|explain it|false alarm", words, re.IGNORECASE), name
+    assert json.loads(said["webhook"])["alerts"][0]["explain"] is None
 
 
 def test_a_wrong_token_is_told_with_what_to_do(shop: World, slack: SlackReceiver, monkeypatch: pytest.MonkeyPatch):

@@ -82,6 +82,13 @@ def test_objects_are_listed_sorted_and_deleted_once(store: ModelStore) -> None:
     assert list(store.names()) == ["a/b", "c"]
 
 
+def test_the_objects_of_a_folder_are_listed_by_their_whole_names(store: ModelStore) -> None:
+    for name in ("a/b/d", "a/b/c", "a/bc/d", "a/b.d", "b/a/b/c"):
+        store.write(name, b"x")
+    assert list(store.names("a/b")) == ["a/b/c", "a/b/d"]
+    assert list(store.names("c")) == []
+
+
 def test_more_objects_are_listed_than_one_answer_holds(place: Place) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: place.put(f"{number:04}", b"x"), range(1005)))

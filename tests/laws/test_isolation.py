@@ -68,3 +68,15 @@ def test_age_limit_counts_from_the_point_to_its_detection(world, mailbox, series
     world.run("ingest", "train", "score", "alert", as_of=at(320) + timedelta(hours=4))
     assert world.status_at(320, "returns") == "late"
     assert len(mailbox.mails) == 1
+
+
+def test_a_model_that_another_batch_uses_too_stays_when_its_version_is_dropped(world, series, at):
+    for batch in ("shop", "other"):
+        world.configure("model_keep_n: 1\n", batch=batch)
+        world.put(series("orders", 5))
+        world.run("ingest", "train", as_of=at(4), batch=batch)  # of too few rows: a model without metrics, the same for both
+    assert world.table("_models")["object_name"].n_unique() == 1
+    world.put(series("orders", 100))
+    world.run("ingest", "train", as_of=at(99))
+    (outcome,) = world.run("score", as_of=at(99), batch="other")
+    assert outcome.notes == ()

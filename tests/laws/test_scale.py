@@ -68,15 +68,43 @@ def open_part(world: World, hour: int, shard: int) -> Run:
     return Run(load_batch(metrics_folder(request), "shop", {}, {}), request, world.clock)
 
 
-def run_parts(world: World, shards: int, lost: frozenset[int] = frozenset()) -> dict[str, list[tuple[Any, ...]]]:
-    """Run the steps as runs of shards, the last shard first, and gather what they hand over; those lost are not run."""
+class Counting:
+    """A model store that keeps the names of the models that are read."""
+
+    def __init__(self, store: Any) -> None:
+        self.store, self.read_names = store, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def read(self, name: str) -> bytes:
+        self.read_names += [] if name.startswith("shard-runs/") else [name]
+        return self.store.read(name)
+
+
+def watch(run: Run) -> list[str]:
+    """Return the list to which the objects of models that a run reads are added."""
+    run.store = counting = Counting(run.store)  # type: ignore[assignment]
+    return counting.read_names
+
+
+def name_objects(world: World) -> list[str]:
+    """Return the objects of the newest version by shard."""
+    return world.table("_models").filter(pl.col("version") == pl.col("version").max()).sort("shard")["object_name"].to_list()
+
+
+def run_parts(world: World, shards: int) -> tuple[dict[str, list[tuple[Any, ...]]], list[int]]:
+    """Run the steps as runs of shards, the last shard first, and gather what they hand over; count the models that each run reads."""
+    read = []
     for job, hour in STEPS:
         if hour == 215:
             correct(world)
-        for shard in reversed([shard for shard in range(shards) if shard not in lost]):
-            {"train": train_stage, "score": score_stage}[job](open_part(world, hour, shard))
-        gather_parts(world, ShardRuns(job, "p", dict.fromkeys(lost, "it crashed")), hour)
-    return read_rows(world)
+        for shard in reversed(range(shards)):
+            run = open_part(world, hour, shard)
+            read.append(watch(run))
+            {"train": train_stage, "score": score_stage}[job](run)
+        gather_parts(world, ShardRuns(job, "p", {}), hour)
+    return read_rows(world), [len(names) for names in read]
 
 
 def gather_parts(world: World, runs: ShardRuns, hour: int) -> Outcome:
@@ -98,9 +126,27 @@ def test_slices_of_shards_write_the_same_rows(tmp_path, monkeypatch, expected):
 
 def test_runs_of_shards_write_the_same_rows(tmp_path, monkeypatch, expected):
     world = open_world(tmp_path, "shards: 3\nscale_out: deployments\n", monkeypatch)
-    assert run_parts(world, 3) == expected
+    rows, read = run_parts(world, 3)
+    assert rows == expected
+    assert read == [0] * 3 + [1] * 3 * (len(STEPS) - 1)
     assert world.table("_models").group_by("version").len()["len"].to_list() == [3, 3]
     assert [path for path in (tmp_path / "home").rglob("shard-runs/**/*") if path.is_file()] == []
+
+
+def test_the_run_of_a_shard_uses_the_models_of_its_own_metrics_alone(tmp_path, monkeypatch):
+    world = open_world(tmp_path, "shards: 6\n", monkeypatch)
+    for hour in (180, 199):
+        world.run("train", as_of=at(hour))
+    objects = name_objects(world)
+    (tmp_path / "home" / "models" / objects[0]).write_bytes(b"spoilt")
+    world.configure("shards: 3\n")  # the metrics of the second of three are in the second and the fifth of six
+    runs = [open_part(world, 200, shard) for shard in range(3)]
+    read = [watch(run) for run in runs]
+    notes = [score_stage(run).notes for run in runs]
+    assert read[1:] == [[objects[1], objects[4]], [objects[2], objects[5]]]
+    assert [len(told) for told in notes] == [1, 0, 0]
+    assert "the version before is used" in notes[0][0]
+    assert world.uncovered(at(100)).filter(pl.col("metric_timestamp") <= at(200)).is_empty()
 
 
 def test_a_lost_shard_loses_no_row_and_holds_no_other_up(tmp_path, monkeypatch, expected):
@@ -113,8 +159,11 @@ def test_a_lost_shard_loses_no_row_and_holds_no_other_up(tmp_path, monkeypatch, 
     score_stage(open_part(world, 200, 0))
     assert world.uncovered(at(100)).filter(metric_timestamp=at(150)).is_empty()
 
+    kept = name_objects(world)
     train_stage(open_part(world, 210, 1))
-    gather_parts(world, ShardRuns("train", "p", {0: "it crashed", 2: "it crashed"}), 210)
+    read = watch(whole := world.open(at(210)))
+    publish_shards(whole, ShardRuns("train", "p", {0: "it crashed", 2: "it crashed"}))
+    assert read == [kept[0], kept[2]]
     world.run("score", as_of=at(229))
     assert world.uncovered(START).is_empty()
     judged = [row for row in expected["metrics"] if row[2] == "score"]
@@ -126,9 +175,9 @@ def test_what_shards_hand_over_is_read_again_until_it_is_used(tmp_path, monkeypa
     for shard in (0, 1):
         train_stage(open_part(world, 199, shard))
     shelf, runs = world.open(at(199)).shelf, ShardRuns("train", "p", {1: "it crashed in the end"})
-    first = gather(shelf, runs)
+    first = gather(shelf, runs, world.clock.now())
     assert (set(first.parts), set(first.lost)) == ({0}, {1})
-    assert gather(shelf, runs) == first  # as where a store did not answer, or the run is started again
+    assert gather(shelf, runs, world.clock.now()) == first  # as where a store did not answer, or the run is started again
     gather_parts(world, runs, 199)
     assert [name for name in shelf.store.names() if name.startswith("shard-runs/")] == []
 
