@@ -82,14 +82,20 @@ def _build_table(rows: list[Mapping[str, object]]) -> pl.DataFrame:
 
 def _read_mappings(rows: list[Mapping[str, object]]) -> pl.DataFrame:
     """Read mappings as they are; where their values mix types that polars does not mix, times as text and nothing of other columns."""
-    # Polars panics at a decimal that is no number.
-    plain = [{name: None if isinstance(value, Decimal) and not value.is_finite() else value for name, value in row.items()} for row in rows]
+    plain = [{name: _take_number(value) for name, value in row.items()} for row in rows]
     try:
         return pl.DataFrame(plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
         wanted = {*REQUIRED, "metadata"}
         told = [{name: _render_time(value) if name.casefold() in wanted else None for name, value in row.items()} for row in plain]
         return pl.DataFrame(told, infer_schema_length=None)
+
+
+def _take_number(value: object) -> object:
+    """Replace numbers that polars cannot take: it panics at a decimal that is none, and mixes no integer beyond 64 bits with others."""
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
 def _render_time(value: object) -> object:

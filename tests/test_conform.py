@@ -227,7 +227,14 @@ def test_mappings_of_mixed_times_are_read_row_by_row() -> None:
     assert sorted(conformed.observations["metric_timestamp"].dt.strftime("%d %H")) == ["01 11", "01 12", "31 23"]
 
 
-def test_a_decimal_that_is_no_number_is_missing() -> None:
-    rows = [{"metric_timestamp": "2026-01-01", "metric_name": name, "metric_value": Decimal(name)} for name in ("NaN", "-Infinity", "1.5")]
+@pytest.mark.parametrize(
+    ("values", "taken"),
+    [
+        ([Decimal("NaN"), Decimal("-Infinity"), Decimal("1.5")], [None, None, 1.5]),
+        ([1, "n/a", 10**30], [1.0, 1e30]),
+    ],
+)
+def test_odd_numbers_of_mappings_do_not_hold_up_their_neighbours(values: list[object], taken: list[float | None]) -> None:
+    rows = [{"metric_timestamp": "2026-01-01", "metric_name": f"m{at}", "metric_value": value} for at, value in enumerate(values)]
 
-    assert conform_observations(as_polars(rows), "shop", "UTC").observations["metric_value"].to_list() == [None, None, 1.5]
+    assert conform_observations(as_polars(rows), "shop", "UTC").observations["metric_value"].to_list() == taken
