@@ -39,6 +39,7 @@ INKS: Final = {"line": "#1F3A5F", "band": "#56B4E9", "limit": "#B03A00", "text":
 _WIDTH, _VALUE_HEIGHT, _SCORE_HEIGHT = 620, 200, 80
 _DOTS_UP_TO = 60  # with so few points each is drawn as a dot
 _AXIS_EXTENT = 44
+_LABEL_GAP = 6  # pixels between the labels of the time axis
 _BREAK: Final = "break-paths-show-path-domains"
 _TIME_FORMAT = {
     "year": "%Y", "quarter": "%b %Y", "month": "%b %Y", "week": "%d %b", "date": "%d %b", "day": "%d %b",
@@ -136,7 +137,7 @@ def _build_time_axis(rows: pl.DataFrame, highlight: datetime | None, *, interact
     """Return the axis, and the moment to point at where it lies on it."""
     ends = find_time_range(rows, highlight)
     domain = alt.Undefined if ends is None or interactive else [_milliseconds(end) for end in ends]
-    axis = alt.Axis(format=_TIME_FORMAT, labelOverlap="greedy", labelFlush=False, tickCount=8)
+    axis = alt.Axis(format=_TIME_FORMAT, labelOverlap="greedy", labelSeparation=_LABEL_GAP, labelFlush=False, tickCount=8)
     time = alt.X("time:T", title=None, axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
     is_on_axis = ends is not None and highlight is not None and ends[0] <= highlight <= ends[1]
     return time, highlight if is_on_axis else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -72,9 +75,34 @@ def _build_table(rows: list[Mapping[str, object]]) -> pl.DataFrame:
     if not rows:
         return pl.DataFrame(schema={name: OBSERVATIONS.columns[name] for name in REQUIRED})
     try:
-        return pl.DataFrame([dict(row) for row in rows], infer_schema_length=None)
+        return _read_mappings(rows)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
         raise IngestError(f"ingest returned a list of mappings whose values are not of one type by column: {error}") from error
+
+
+def _read_mappings(rows: list[Mapping[str, object]]) -> pl.DataFrame:
+    """Read mappings as they are; where their values mix types that polars does not mix, times as text and nothing of other columns."""
+    plain = [{name: _take_number(value) for name, value in row.items()} for row in rows]
+    try:
+        return pl.DataFrame(plain, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+        wanted = {*REQUIRED, "metadata"}
+        told = [{name: _render_time(value) if name.casefold() in wanted else None for name, value in row.items()} for row in plain]
+        return pl.DataFrame(told, infer_schema_length=None)
+
+
+def _take_number(value: object) -> object:
+    """Replace numbers that polars cannot take: it panics at a decimal that is none, and mixes no integer beyond 64 bits with others."""
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+
+
+def _render_time(value: object) -> object:
+    """Write a date or time as text, since a column of them may have some with and some without a zone; leave other values alone."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is None else value.astimezone(dt.UTC)).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _type_name(value: object) -> str:

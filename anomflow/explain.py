@@ -24,7 +24,10 @@ WHY_NO_SCORE = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The rows that speak of one point: its value, its score, its alerts, their deliveries; the detector chosen for its metric."""
+    """The rows that speak of one point: its value, its score, its alerts, their deliveries; the detector chosen for its metric.
+
+    ``nearest`` says of a point that is not there what was probably meant.
+    """
 
     value: float | None
     exists: bool
@@ -32,6 +35,7 @@ class Evidence:
     alerts: pl.DataFrame
     deliveries: pl.DataFrame
     detector: str | None = None
+    nearest: str = "not ingested, or another timestamp"
 
 
 def read_score(metadata: str | None) -> Mapping[str, Any] | None:
@@ -49,7 +53,7 @@ def explain(evidence: Evidence) -> list[tuple[str, str]]:
     """Return label and sentence of each thing to know, in the order in which it happened."""
     is_known = evidence.exists or evidence.score is not None
     if not is_known and evidence.alerts.is_empty():
-        return [("value", "no such row: not ingested, or another timestamp")]
+        return [("value", f"no such row: {evidence.nearest}")]
     # An alert of a whole batch stands at no row of a metric.
     lines = [("value", f"{evidence.value:.10g}" if evidence.value is not None else "none"), *_explain_score(evidence)] if is_known else []
     for alert in evidence.alerts.iter_rows(named=True):

@@ -107,6 +107,4 @@ def metric_rows(points: pl.DataFrame, batch: str) -> pl.DataFrame:
 
 def quote_rejected(rejected: pl.DataFrame) -> list[str]:
     """Return up to five rejected rows as text, each with the reason."""
-    return [
-        f"rejected row {'; '.join(f'{name} {value!r}' for name, value in row.items())}" for row in rejected.head(5).iter_rows(named=True)
-    ]
+    return [f"rejected {'; '.join(f'{name} {value!r}' for name, value in row.items())}" for row in rejected.head(5).iter_rows(named=True)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
-from anomflow.errors import BlockError
+from anomflow.errors import AnomflowError, BlockError
+
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
 @contextmanager
@@ -60,6 +63,25 @@ def configured_api(*, check: bool = False) -> Iterator[None]:
         updates |= {PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True, PREFECT_SERVER_ANALYTICS_ENABLED: False}
     with temporary_settings(updates):
         yield
+
+
+@contextmanager
+def short_errors() -> Iterator[None]:
+    """Let the runs of this process tell our own errors, which say where and what, without the stack of Prefect above them."""
+    loggers = [logging.getLogger(name) for name in RUN_LOGGERS]
+    for logger in loggers:
+        logger.addFilter(_drop_stack)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_drop_stack)
+
+
+def _drop_stack(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], AnomflowError):
+        record.exc_info = None
+    return True
 
 
 def is_reachable(url: str | None) -> bool:

@@ -25,7 +25,7 @@ db: {db}
 
 # How often to look. Every setting: `anomflow show {batch}`.
 ingest_cron_schedule: {cron}
-{freq}
+{freq}{needs}
 # How many false alarms a metric may raise in 30 days.
 alert_false_alarms_per_month: 2
 {channel}
@@ -43,6 +43,13 @@ _CHANNEL: Final = """
 # Where alerts go: file, console, email, slack, teams, pagerduty, webhook... or a block (kind/block-name).
 alert_methods: {channel}
 """
+
+_NEEDS: Final = """
+# What the query or function that it starts from needs.
+{needs}"""
+
+# Settings without which a query or function of another batch means something else, or does not run.
+_OF_SOURCE: Final = ("vars", "timezone", "ingest_db", "ingest_timeout", "ingest_fn_args")
 
 _SQL: Final = """\
 -- One row a metric and time: metric_timestamp (UTC, where it has no zone), metric_name, metric_value.
@@ -92,6 +99,7 @@ def render_files(draft: Draft, metrics: Path) -> dict[Path, str]:
         name=json.dumps(draft.name),
         db=_quote(draft.db),
         cron=json.dumps(draft.cron, ensure_ascii=False),
+        needs=_render_needs(draft),
         freq=_FREQ.format(freq=_quote(draft.freq)) if draft.freq else "",
         channel=_CHANNEL.format(channel=_quote(draft.channel)) if draft.channel else "",
     )
@@ -110,6 +118,21 @@ def _render_source(draft: Draft) -> tuple[str, str]:
         return suffix, template.format(batch=draft.name)
     path = Path(draft.source)
     return path.suffix, path.read_text(encoding="utf-8-sig")
+
+
+def _render_needs(draft: Draft) -> str:
+    """Render the settings that the source of another batch needs, as its file has them."""
+    if draft.source in {SQL, PYTHON}:
+        return ""
+    import yaml  # noqa: PLC0415 - `--help` need not wait for it
+
+    path = next(path for suffix in (".yaml", ".yml") if (path := Path(draft.source).with_suffix(suffix)).is_file())
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+    except yaml.YAMLError as error:
+        raise typer.BadParameter(f"{path.as_posix()} is no valid YAML; `anomflow validate` says where", param_hint="--like") from error
+    needs = {key: settings[key] for key in _OF_SOURCE if key in settings}
+    return _NEEDS.format(needs=yaml.safe_dump(needs, sort_keys=False, allow_unicode=True)) if needs else ""
 
 
 def find_source(metrics: Path, batch: str) -> str:

@@ -213,3 +213,28 @@ def test_every_zoned_iso_text_is_read_as_python_reads_it(moment: dt.datetime, se
     zoned = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=offset)))
     read = conform_times(pl.DataFrame({"created": [zoned.isoformat(sep=separator)]}))["created"][0]
     assert read == zoned
+
+
+def test_mappings_of_mixed_times_are_read_row_by_row() -> None:
+    aware = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+    elsewhere = aware.astimezone(dt.timezone(dt.timedelta(hours=5)))
+    times = [aware, aware.replace(tzinfo=None), "2026-01-01T12:00+01:00", aware.date(), elsewhere, "soon"]
+    rows = [{"metric_timestamp": time, "metric_name": "orders", "metric_value": 1, "unused": at or [at]} for at, time in enumerate(times)]
+
+    conformed = conform_observations(as_polars(rows), "shop", "Europe/Berlin")
+
+    assert conformed.rejected["metric_timestamp"].to_list() == ["soon"]
+    assert sorted(conformed.observations["metric_timestamp"].dt.strftime("%d %H")) == ["01 11", "01 12", "31 23"]
+
+
+@pytest.mark.parametrize(
+    ("values", "taken"),
+    [
+        ([Decimal("NaN"), Decimal("-Infinity"), Decimal("1.5")], [None, None, 1.5]),
+        ([1, "n/a", 10**30], [1.0, 1e30]),
+    ],
+)
+def test_odd_numbers_of_mappings_do_not_hold_up_their_neighbours(values: list[object], taken: list[float | None]) -> None:
+    rows = [{"metric_timestamp": "2026-01-01", "metric_name": f"m{at}", "metric_value": value} for at, value in enumerate(values)]
+
+    assert conform_observations(as_polars(rows), "shop", "UTC").observations["metric_value"].to_list() == taken

@@ -96,4 +96,4 @@ def test_five_rejected_rows_are_quoted_whatever_their_number():
     rejected = pl.DataFrame({"row": range(1, 8), "metric_name": ["a\nb"] * 7, "reason": ["metric_timestamp is null"] * 7})
     quoted = quote_rejected(rejected)
     assert len(quoted) == 5
-    assert quoted[0] == "rejected row row 1; metric_name 'a\\nb'; reason 'metric_timestamp is null'"
+    assert quoted[0] == "rejected row 1; metric_name 'a\\nb'; reason 'metric_timestamp is null'"

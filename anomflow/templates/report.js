@@ -9,8 +9,20 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "400px" });
 
+// Pixels of a chart beside its panels (axis, its title, padding), and beside its title.
+const BESIDE = 92;
+const PADDING = 24;
+
+// The newest rows, which matter most, stand at the right: on a narrow page they would be outside of it.
+function fit(spec, place) {
+  const width = Math.max(200, place.clientWidth - BESIDE);
+  for (const panel of spec.vconcat || []) panel.width = width;
+  if (spec.title) spec.title.limit = place.clientWidth - PADDING;
+  return spec;
+}
+
 async function draw(place) {
-  const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
+  const spec = fit(JSON.parse(document.getElementById(place.dataset.spec).textContent), place);
   const options = { mode: "vega-lite", actions: false, renderer: "canvas", ast: true };
   try {
     await vegaEmbed(place, spec, options);

@@ -28,7 +28,11 @@ def init(  # noqa: PLR0917 - the words of a command are named by its user
     python: Annotated[bool, typer.Option("--python", help="Ingest by a Python function instead of a SQL query.")] = False,
     like: Annotated[
         str | None,
-        typer.Option(metavar="BATCH", help="Start from the query or function of another batch.", autocompletion=complete_batches),
+        typer.Option(
+            metavar="BATCH",
+            help="Start from the query or function of another batch, with the settings that it needs.",
+            autocompletion=complete_batches,
+        ),
     ] = None,
     db: Annotated[str, typer.Option(help="Where its rows are kept: a kind (duckdb, postgres, ...) or kind/block-name.")] = Draft.db,
     cron: Annotated[str, typer.Option(help="When to ingest.")] = Draft.cron,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from cli.completion import complete_words
 from cli.options import Sets
 from cli.output import Output, parse_overrides
-from cli.prefect_api import prefect_api
+from cli.prefect_api import prefect_api, short_errors
 from cli.times import parse_time
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
+
+_PREFIX: Final = "Flow run encountered an exception: "
 
 
 def register(app: typer.Typer) -> None:
@@ -43,14 +45,23 @@ def run(
     overrides = parse_overrides(sets or [])
     moment = parse_time(as_of)
     check_batch(output, batch, overrides)
-    with prefect_api(quiet=output.as_json):
+    with prefect_api(quiet=output.as_json), short_errors():
         states = [
             (job, run_job(job, batch=batch, as_of=moment, settings=overrides, metrics=str(output.metrics), send=send)) for job in jobs
         ]
     if output.as_json:
         output.print_json({job: {"state": state.name, "message": state.message} for job, state in states})
-    if any(not state.is_completed() for _, state in states):
+    failed = [(job, state) for job, state in states if not state.is_completed()]
+    if not output.as_json:
+        for job, state in failed:
+            output.print_failure(f"{job} {batch}: {render_failure(state)}")
+    if failed:
         raise typer.Exit(1)
+
+
+def render_failure(state: State[Any]) -> str:
+    """Say why a run did not complete; the name of the state where nothing else is known."""
+    return (state.message or state.name or str(state.type)).removeprefix(_PREFIX)
 
 
 def read_words(words: list[str]) -> tuple[list[str], str]:

@@ -79,9 +79,25 @@ def test_an_unscored_point_waits(shop: World):
     }
 
 
-@pytest.mark.parametrize(("hour", "metric"), [(TOLD + 0.5, "orders"), (TOLD, "order"), (TOLD, "")])
-def test_a_point_that_is_not_there_is_said_so(shop: World, hour: float, metric: str):
-    assert said(shop, hour, metric) == {"value": "no such row: not ingested, or another timestamp"}
+@pytest.mark.parametrize(
+    ("hour", "metric", "nearest"),
+    [
+        (TOLD + 0.5, "orders", "its nearest rows are of 2026-01-17T06:00:00Z and 2026-01-17T07:00:00Z"),
+        (TOLD + 1000, "orders", "its nearest rows are of 2026-01-17T17:00:00Z"),
+        (TOLD, "order", "there is no metric 'order'. Did you mean orders? Metrics: "),
+        (TOLD, "", "there is no metric '(no name)'. Metrics: "),
+    ],
+)
+def test_of_a_point_that_is_not_there_the_nearest_is_told(shop: World, hour: float, metric: str, nearest: str):
+    lines = said(shop, hour, metric)
+    assert list(lines) == ["value"]
+    assert lines["value"].startswith(f"no such row: {nearest}")
+
+
+def test_before_the_first_row_there_is_no_nearest(world: World):
+    world.configure(batch="young")
+    result = explain(world, "young", "orders", hour=1)
+    assert (result.exit_code, result.stdout.split(None, 1)[1].strip()) == (0, "no such row: nothing was ingested yet")
 
 
 @pytest.mark.parametrize("metric", HOSTILE)

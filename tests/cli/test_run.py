@@ -78,6 +78,21 @@ def test_a_failing_job_is_exit_code_1_and_says_why(prefect_server, shop: World):
     assert "nowhere" in told["message"]
 
 
+@pytest.mark.prefect
+def test_a_failure_is_the_last_line_and_told_without_a_stack(prefect_server, shop: World, caplog: pytest.LogCaptureFixture):
+    shop.configure(batch="gone")
+    path = shop.folder / "metrics" / "gone" / "gone.yaml"
+    path.write_text(path.read_text().replace("from source", "from nowhere"))
+    result = run(shop, "ingest", "score", "gone")
+    assert result.exit_code == 1
+    told = result.stderr.rpartition("error: ")[2]
+    assert told.startswith("ingest gone: WarehouseError: ")
+    assert "nowhere" in told
+    assert " | INFO " not in told
+    assert any(record.levelname == "ERROR" for record in caplog.records)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
 @pytest.mark.parametrize("words", [["ingst", "shop"], ["shop"], ["ingest", "shop", "alert"], ["ingest", "Score", "shop"]])
 def test_a_wrong_job_is_exit_code_2_with_the_list_of_jobs(shop: World, words: list[str]):
     result = run(shop, *words)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import xml.dom.minidom
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -153,6 +154,20 @@ def test_a_moment_far_away_does_not_squeeze_the_time_axis() -> None:
     ends = find_time_range(history, MOMENT + timedelta(hours=12))
     assert ends is not None
     assert ends[1] > MOMENT + timedelta(hours=12)
+
+
+def test_labels_of_the_time_axis_keep_a_distance() -> None:
+    """A month that begins on a Sunday is named in full between the days of weeks."""
+    rows = 368
+    times = [datetime(2026, 8, 22, 6, tzinfo=UTC) + timedelta(hours=6 * number) for number in range(rows)]
+    history = make_rows([float(number % 7) for number in range(rows)]).with_columns(
+        pl.Series("metric_timestamp", times).cast(HISTORY["metric_timestamp"])
+    )
+
+    labels = re.findall(r'opacity="([01])">([^<]*)</text>', render_svg(build_chart("orders", history)))
+
+    assert ("0", "Nov 2026") in labels
+    assert {("1", "25 Oct"), ("1", "08 Nov")} <= set(labels)
 
 
 def test_an_interactive_chart_tells_and_zooms() -> None:

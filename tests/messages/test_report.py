@@ -74,12 +74,12 @@ def test_equal_contents_give_equal_reports() -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_a_browser_draws_every_chart_under_the_policy(tmp_path: Path) -> None:
+def test_a_browser_draws_every_chart_as_wide_as_the_page_under_the_policy(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.write_text(make_report(), encoding="utf-8")
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     options = [
-        "--window-size=1500,2500",
+        "--window-size=560,2500",
         "--virtual-time-budget=10000",
         "--dump-dom",
         target.as_uri(),
@@ -87,4 +87,7 @@ def test_a_browser_draws_every_chart_under_the_policy(tmp_path: Path) -> None:
     answer = subprocess.run([*command, *options], capture_output=True, text=True, check=True, timeout=90)
     assert answer.stdout.count('data-drawn="yes"') == 2
     assert answer.stdout.count("<canvas") == 2
+    widths = [int(width) for width in re.findall(r"<canvas[^>]* width=\"(\d+)\"", answer.stdout)]
+    assert len(widths) == 2
+    assert all(400 < width < 500 for width in widths)
     assert "Refused to" not in answer.stderr
