@@ -16,7 +16,7 @@ FOLDER: Final = "unpublished"
 NO_LIMIT: Final = timedelta(days=7)  # for a run that nothing ends
 GRACE: Final = timedelta(hours=1)  # for clocks that differ, runs that end late, and to publish what others wrote
 _TIME: Final = "%Y%m%dT%H%M%SZ"
-_LAST: Final = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{64})")
+_NAME: Final = re.compile(FOLDER + r"/([0-9a-f]{16})/(\d{8}T\d{6}Z)-([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,28 @@ def build_lease(began: datetime, limit: float | None) -> Lease:
 
 
 def name_folder(*owner: str) -> str:
-    """Name the folder of the notes of a batch, which warehouse, table and name tell from others that use the same store."""
-    return f"{FOLDER}/{sha256(json.dumps(owner).encode()).hexdigest()[:16]}"
+    """Name the folder of a batch's objects, which warehouse, table and name tell from others that use the same store.
+
+    What they do not share, none of them can take from another, also where its bytes are the same.
+    """
+    return sha256(json.dumps(owner).encode()).hexdigest()[:16]
 
 
-def name_note(folder: str, lease: Lease, object_name: str) -> str:
+def name_notes(folder: str) -> str:
+    """Name the folder of the notes of the objects in a batch's folder."""
+    return f"{FOLDER}/{folder}"
+
+
+def name_note(lease: Lease, object_name: str) -> str:
     """Name the note of an object; runs that write the same object at different times have notes of their own."""
-    return f"{folder}/{lease.until.astimezone(UTC):{_TIME}}-{object_name}"
+    folder, _, digest = object_name.partition("/")
+    return f"{name_notes(folder)}/{lease.until.astimezone(UTC):{_TIME}}-{digest}"
 
 
 def read_notes(names: Iterable[str]) -> list[Note]:
     """Return the notes that have these names; other names are left out."""
-    found = ((name, _LAST.fullmatch(name.rpartition("/")[2])) for name in names)
-    return [Note(name, match[2], datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)) for name, match in found if match]
+    found = filter(None, map(_NAME.fullmatch, names))
+    return [Note(match[0], f"{match[1]}/{match[3]}", datetime.strptime(match[2], _TIME).replace(tzinfo=UTC)) for match in found]
 
 
 def find_leftovers(notes: Collection[Note], named: Collection[str], now: datetime) -> Leftovers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from cronsim import CronSim
 
 from anomflow.errors import ModelError, StoreError, StoreUnavailableError
 from anomflow.frames import MODELS
-from anomflow.leases import Lease, find_leftovers, name_folder, name_note, read_notes
+from anomflow.leases import Lease, find_leftovers, name_folder, name_note, name_notes, read_notes
 from anomflow.model_bytes import dump, load, object_name
 from anomflow.models import FittedModel, library_versions, load_features
 from anomflow.signing import sign
@@ -104,20 +104,13 @@ class Shelf:
         return MODELS.name(self.spec.common.table_key)
 
     @property
-    def notes(self) -> str:
-        """Return the folder of the notes of objects that are not published yet."""
+    def folder(self) -> str:
+        """Return the folder of this batch's objects in the store."""
         return name_folder(self.warehouse.location, self.spec.common.table_key, self.spec.name)
 
     def read_rows(self, session: Session) -> pl.DataFrame:
         """Return the rows of this batch's versions."""
         return session.read_table(MODELS, self.table, f"metric_batch = {session.literal(self.spec.name)}")
-
-    def find_named(self, session: Session, objects: Collection[str]) -> set[str]:
-        """Return which of some objects versions name, of whatever batch: those without a metric are the same for many."""
-        if not objects:
-            return set()
-        listed = ", ".join(map(session.literal, sorted(objects)))
-        return set(session.read_table(MODELS, self.table, f"object_name in ({listed})")["object_name"])
 
 
 @effect("pin model", retries=RETRIES)
@@ -184,10 +177,11 @@ def write_object(shelf: Shelf, shard: int, model: FittedModel, checkpoint: datet
     """Write the model of a shard, which nobody uses before its version is published."""
     content = sign(dump(model), shelf.key)
     digest = object_name(content)
+    name = f"{shelf.folder}/{digest}"
     # First, so that there is no object without one: whoever is killed now leaves a note of what it left.
-    shelf.store.write(name_note(shelf.notes, shelf.lease, digest), b"")
-    shelf.store.write(digest, content)
-    return Published(ObjectRef(shard, digest, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
+    shelf.store.write(name_note(shelf.lease, name), b"")
+    shelf.store.write(name, content)
+    return Published(ObjectRef(shard, name, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -217,18 +211,17 @@ def _drop_old_versions(shelf: Shelf) -> int:
         keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
         if keys.height:
             session.delete_keys(MODELS, shelf.table, keys)
-        unused = sorted({*objects} - shelf.find_named(session, objects))
-    _delete_objects(shelf.store, unused)
-    return len(unused)
+    _delete_objects(shelf.store, objects)
+    return len(objects)
 
 
 def _drop_leftovers(shelf: Shelf) -> int:
     """Remove what no run publishes any more."""
     # Before the rows are read: a run publishes first, and removes its notes then.
-    notes = read_notes(shelf.store.names(shelf.notes))
+    notes = read_notes(shelf.store.names(name_notes(shelf.folder)))
     with shelf.warehouse.reading() as session:
-        named = shelf.find_named(session, {note.object_name for note in notes})
-    left = find_leftovers(notes, named, shelf.lease.began)
+        rows = shelf.read_rows(session)
+    left = find_leftovers(notes, {*rows["object_name"]}, shelf.lease.began)
     _delete_objects(shelf.store, (*left.objects, *left.notes))
     return len(left.objects)
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from anomflow.leases import Leftovers, Note, build_lease, find_leftovers, name_folder, name_note, read_notes
+from anomflow.leases import Leftovers, Note, build_lease, find_leftovers, name_folder, name_note, name_notes, read_notes
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-OBJECT, OTHER = "a" * 64, "b" * 64
+FOLDER = name_folder("duckdb:a.duckdb", "metrics", "shop")
+OBJECT, OTHER = f"{FOLDER}/{'a' * 64}", f"{FOLDER}/{'b' * 64}"
 
 
 @pytest.mark.parametrize(
@@ -21,13 +22,12 @@ def test_a_lease_ends_after_every_run_that_may_publish(limit: float | None, unti
 
 
 def test_a_note_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
-    folder = name_folder("duckdb:a.duckdb", "metrics", "shop")
-    name = name_note(folder, build_lease(NOW, 1800), OBJECT)
-    assert name.startswith("unpublished/")
-    assert read_notes([name, f"{folder}/readme", OBJECT]) == [Note(name, OBJECT, NOW + timedelta(hours=2))]
+    name = name_note(build_lease(NOW, 1800), OBJECT)
+    assert name.startswith(f"{name_notes(FOLDER)}/")
+    assert read_notes([name, f"{name_notes(FOLDER)}/readme", OBJECT]) == [Note(name, OBJECT, NOW + timedelta(hours=2))]
 
 
-def test_batches_tables_and_warehouses_have_notes_of_their_own() -> None:
+def test_batches_tables_and_warehouses_have_folders_of_their_own() -> None:
     owners = [("w", "metrics", "shop"), ("v", "metrics", "shop"), ("w", "other", "shop"), ("w", "metrics", "sho"), ("w", "metricss", "hop")]
     assert len({name_folder(*owner) for owner in owners}) == len(owners)
 
