@@ -105,7 +105,7 @@ def run_child(processes: Any, world: World, number: int) -> tuple[int | None, in
     counted = processes.Value("i", 0)
     child = processes.Process(target=run_mortal, args=(str(world.folder), environment(world), number, counted))
     child.start()
-    child.join(60)
+    child.join(300)
     return child.exitcode, counted.value
 
 

@@ -200,7 +200,7 @@ class Ledger(RuleBasedStateMachine):
         assert all(ends[message] == "sent" for message in of_pager - open_messages)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_whatever_happens_no_message_is_lost_or_sent_twice(open_ledger: Callable[[], File]) -> None:
     machine = type("OpenedLedger", (Ledger,), {"open_ledger": staticmethod(open_ledger)})
     checks = [HealthCheck.too_slow]

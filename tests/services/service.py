@@ -89,7 +89,7 @@ class Server:
 
 
 @contextmanager
-def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 60.0) -> Iterator[int]:
+def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 150.0) -> Iterator[int]:
     """Run a server while the context is open and yield its process id, once it is healthy; stop this process and no other."""
     with server.log.open("wb") as log:
         process = subprocess.Popen(server.command, stdout=log, stderr=subprocess.STDOUT, user=server.user, cwd=server.log.parent)
@@ -98,7 +98,7 @@ def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 
         yield process.pid
     finally:
         process.send_signal(server.stop)
-        process.wait(30)
+        process.wait(150)
 
 
 def _wait_for_health(process: subprocess.Popen[bytes], server: Server, is_healthy: Callable[[], bool], seconds: float) -> None:
