@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
 import socket
@@ -62,13 +63,23 @@ def install_with_needs(name: str, packages: Sequence[str]) -> Path:
     return site
 
 
+@contextmanager
+def install_alone(name: str) -> Iterator[None]:
+    """Let no two processes look for something that both need, and install it, at a time."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _install_once(folder: Path, packages: Sequence[str], install: Callable[[], None]) -> None:
     mark = folder / "packages.txt"
     wanted = "\n".join((sys.version, *packages))
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        install()
-        mark.write_text(wanted, encoding="utf-8")
+    with install_alone(folder.name):
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            install()
+            mark.write_text(wanted, encoding="utf-8")
 
 
 def find_free_port() -> int:
