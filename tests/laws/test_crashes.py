@@ -109,7 +109,6 @@ def run_child(processes: Any, world: World, number: int) -> tuple[int | None, in
     return child.exitcode, counted.value
 
 
-@pytest.mark.timeout(600)
 def test_kill_at_every_effect_loses_nothing_and_tells_once(processes, world, mailbox, tmp_path):
     world.configure("alert_methods: [email]\n")
     killed, repeated = kill_everywhere(processes, world, mailbox, tmp_path / "prepared")

@@ -124,7 +124,6 @@ def processes() -> Any:
     return context
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [2, 3, 8, 9, 12, 13])  # the even ones before a commit, the odd ones after it
 def test_a_kill_before_or_after_a_commit_loses_nothing_and_tells_once(
     world: RemoteWorld, mailbox: Mailbox, processes: Any, number: int
