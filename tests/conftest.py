@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A run of CI is repeatable; at home every run tries new examples.
-settings.register_profile("ci", derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# A run of CI is repeatable; at home every run tries new examples. How long one takes is a matter of the machine.
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("home", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci" if os.environ.get("CI") else "home")
+# Seconds that a mail server may take to start: its own 5 are too few for a busy machine.
+os.environ.setdefault("AIOSMTPD_CONTROLLER_TIMEOUT", "120")
 
 # What needs a service, or a server and a worker for minutes, is collected where tests/services/run.py runs it.
 SERVED = ["services", *(f"prefect/test_{part}.py" for part in ("apply", "apply_killed", "blocks_command", "deploy", "worker"))]

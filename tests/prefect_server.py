@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+from threading import Event
 
 import httpx
 import psutil
@@ -24,18 +27,49 @@ def start(command: list[str], environment: dict[str, str], log: Path) -> Iterato
         try:
             yield process
         finally:
-            family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-            for member in reversed(family):
-                member.terminate()
-            for member in psutil.wait_procs(family[:-1], timeout=20)[1]:
-                member.kill()
-            process.wait(30)
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process and what it started to end; one that takes too long, as a server may for its open connections, is killed."""
+    family = find_family(process)
+    send(SIGTERM, reversed(family))
+    send(SIGKILL, psutil.wait_procs(family[:-1], timeout=20)[1])
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    process.kill()
+    process.wait()
+
+
+def find_family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return what a process started, and it itself as the last, unless it has ended."""
+    if process.poll() is not None:
+        return []
+    parent = psutil.Process(process.pid)
+    return [*parent.children(recursive=True), parent]
+
+
+def send(signal: Signals, members: Iterable[psutil.Process]) -> None:
+    """Send a signal to processes, of which some may end because others do."""
+    for member in members:
+        with suppress(psutil.NoSuchProcess):
+            member.send_signal(signal)
 
 
 def wait_for_health(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    transport = httpx.HTTPTransport(retries=8)  # waits 0.5 s, 1 s, 2 s and so on for a port to open
-    with httpx.Client(transport=transport, timeout=60) as client:
-        assert client.get(f"{url}/health").is_success, (server.poll(), log.read_text())
+    """Wait until a server answers; one that has ended never will."""
+    end = time.monotonic() + 150
+    while not is_healthy(url):
+        assert server.poll() is None, (server.returncode, log.read_text())
+        assert time.monotonic() < end, log.read_text()
+        Event().wait(0.1)
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=60).is_success
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager

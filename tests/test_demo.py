@@ -55,7 +55,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(home, json.loads(done.stdout))
 
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.prefect
 
 
 def faults(batch: str) -> list[tuple[str, datetime, datetime]]:

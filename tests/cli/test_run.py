@@ -15,8 +15,6 @@ from cli.main import build_app
 from cli.times import parse_time
 from tests.world import World, series
 
-pytestmark = pytest.mark.timeout(300)  # the API starts within the first test's time
-
 
 @pytest.fixture(scope="module")
 def shop(world: World) -> World:

@@ -72,7 +72,7 @@ def test_a_file_that_stays_locked_is_a_clear_error_after_the_limit(
     begin = time.monotonic()
     with pytest.raises(WarehouseBusyError, match=re.escape(str(warehouse.file))) as caught:
         fill(impatient, build_rows((DAY, "m", 2.0)))
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 25
     assert f"process {holder.pid} (python" in str(caught.value)
     assert "lock_timeout_seconds" in str(caught.value)
 

@@ -148,7 +148,6 @@ run_ingest(Hook(Path(sys.argv[1]).read_text(), "odd.py", 1, arguments={"pipe": s
 """
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "wait",
     [

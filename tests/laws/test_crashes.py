@@ -105,11 +105,10 @@ def run_child(processes: Any, world: World, number: int) -> tuple[int | None, in
     counted = processes.Value("i", 0)
     child = processes.Process(target=run_mortal, args=(str(world.folder), environment(world), number, counted))
     child.start()
-    child.join(60)
+    child.join(300)
     return child.exitcode, counted.value
 
 
-@pytest.mark.timeout(600)
 def test_kill_at_every_effect_loses_nothing_and_tells_once(processes, world, mailbox, tmp_path):
     world.configure("alert_methods: [email]\n")
     killed, repeated = kill_everywhere(processes, world, mailbox, tmp_path / "prepared")

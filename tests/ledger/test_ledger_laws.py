@@ -6,7 +6,6 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
@@ -200,7 +199,6 @@ class Ledger(RuleBasedStateMachine):
         assert all(ends[message] == "sent" for message in of_pager - open_messages)
 
 
-@pytest.mark.timeout(120)
 def test_whatever_happens_no_message_is_lost_or_sent_twice(open_ledger: Callable[[], File]) -> None:
     machine = type("OpenedLedger", (Ledger,), {"open_ledger": staticmethod(open_ledger)})
     checks = [HealthCheck.too_slow]

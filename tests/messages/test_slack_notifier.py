@@ -192,7 +192,7 @@ def test_an_oversized_chart_is_left_out_and_the_others_arrive(slack: SlackReceiv
 
 def test_charts_that_hang_hold_up_nothing_beyond_their_own_time(slack: SlackReceiver, many: Message) -> None:
     slack.replies = {"upload": [Reply(pause=True)]}
-    note = build_bot(slack, timeout_seconds=0.5).send(many)
+    note = build_bot(slack, timeout_seconds=1).send(many)
     assert note is not None
     assert "without 4 of 4 charts" in note
     assert len(slack.messages) == 1

@@ -52,7 +52,7 @@ class Moment:
 
     def hold(self) -> None:
         self.reached.set()
-        self.over.wait(60)
+        self.over.wait(150)
 
 
 class Between(BaseHTTPRequestHandler):
@@ -92,7 +92,7 @@ class Between(BaseHTTPRequestHandler):
 @contextmanager
 def stand_between(moment: Moment) -> Iterator[str]:
     """Yield the address of an API that goes silent at a moment."""
-    with httpx.Client(base_url=str(PREFECT_API_URL.value()), timeout=60) as client:
+    with httpx.Client(base_url=str(PREFECT_API_URL.value()), timeout=150) as client:
         handler = type("Handler", (Between,), {"moment": moment, "client": client})
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             thread = threading.Thread(target=server.serve_forever)
@@ -102,7 +102,7 @@ def stand_between(moment: Moment) -> Iterator[str]:
             finally:
                 moment.over.set()
                 server.shutdown()
-                thread.join(30)
+                thread.join(150)
 
 
 def apply_and_kill(moment: Moment) -> None:
@@ -110,7 +110,7 @@ def apply_and_kill(moment: Moment) -> None:
         environment = os.environ | {"PREFECT_API_URL": url, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "cli.main", "apply", "--yes"]
         with subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT) as process:
-            reached = moment.reached.wait(60)
+            reached = moment.reached.wait(150)
             process.kill()
         assert reached, Path("apply.log").read_text()
 

@@ -120,7 +120,7 @@ def wait_for_runs(deployment_id: UUID) -> list[FlowRun]:
     """Return the runs of a deployment that its schedule did not make, as soon as there is one."""
     only = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]))
     with get_client(sync_client=True) as client:
-        for _ in range(150):
+        for _ in range(600):
             found = [run for run in client.read_flow_runs(flow_run_filter=only) if not run.auto_scheduled]
             if found:
                 return found

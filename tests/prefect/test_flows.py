@@ -187,7 +187,7 @@ def test_a_locked_warehouse_is_tried_again_and_the_run_succeeds(flows, world):
         def let_go(line: str) -> None:
             # A second end of its input is as good as the first.
             assert holder.stdin is not None
-            _ = "Retry 1/3" in line and (holder.stdin.close(), holder.wait(30))
+            _ = "Retry 1/3" in line and (holder.stdin.close(), holder.wait(150))
 
         with listen(let_go) as heard:
             state = flows["ingest"](batch="shop", as_of=at(59), return_state=True)

@@ -6,9 +6,7 @@ import asyncio
 import email
 import email.policy
 import json
-import os
 import queue
-import signal
 import socket
 import subprocess
 import threading
@@ -18,9 +16,9 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
-import psutil
 import pytest
 from aiosmtpd.controller import Controller
 from mail_receiver import find_free_port
@@ -30,7 +28,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import serve_prefect, start
+from prefect_server import find_family, send, serve_prefect, start
 from typer.testing import CliRunner
 
 from blocks.notifiers.email import EmailNotifier
@@ -39,7 +37,7 @@ from tests.world import Clock, World, at, series
 
 pytestmark = [
     pytest.mark.worker,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(1200),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd"),  # the test's mail server, not ours
 ]
 ROOT = Path(__file__).parents[2]
@@ -69,7 +67,7 @@ class Gate:
 
     def pass_by(self) -> None:
         self.reached.set()
-        self.opened.wait(300)
+        self.opened.wait(600)
 
 
 @dataclass
@@ -121,7 +119,7 @@ def serve_gate(gate: Gate) -> Iterator[int]:
         finally:
             gate.opened.set()
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(30)
+            thread.join(150)
 
 
 @dataclass
@@ -139,13 +137,12 @@ class Office:
             )
 
     def wait(self, run: FlowRun) -> FlowRun:
-        return asyncio.run(wait_for_flow_run(run.id, timeout=120, poll_interval=1))
+        return asyncio.run(wait_for_flow_run(run.id, timeout=400, poll_interval=1))
 
     def kill_runs(self) -> int:
         """Kill every process that the worker started, at once and without a word."""
-        family = psutil.Process(self.worker.pid).children(recursive=True)
-        for member in family:
-            os.kill(member.pid, signal.SIGKILL)
+        *family, _ = find_family(self.worker)
+        send(SIGKILL, family)
         return len(family)
 
 
@@ -224,7 +221,7 @@ def find_states(world: World) -> dict[str, str]:
 def test_the_next_run_finishes_what_a_killed_one_began(office, scene, request, mails, states):
     world, gate = scene.world, scene.gates[request.node.callspec.params["scene"]]
     killed = office.submit(world)
-    assert gate.reached.wait(120)
+    assert gate.reached.wait(300)
     assert office.kill_runs() > 0
     gate.opened.set()
     state = office.wait(killed).state
@@ -269,7 +266,7 @@ def receive_notices() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
             yield f"http://127.0.0.1:{server.server_address[1]}/", notices
         finally:
             server.shutdown()
-            thread.join(30)
+            thread.join(150)
 
 
 @pytest.mark.parametrize("scene", ["ingest"], indirect=True)
@@ -293,8 +290,8 @@ def test_a_run_that_is_killed_is_told_by_the_server(office, scene, monkeypatch):
                 parameters={"metrics": str(folder / "metrics")},
                 job_variables={"env": {"ANOMFLOW_HOME": str(folder / "home")}},
             )
-        assert scene.gates["ingest"].reached.wait(120)
+        assert scene.gates["ingest"].reached.wait(300)
         office.kill_runs()
-        notice = notices.get(timeout=120)
+        notice = notices.get(timeout=300)
     assert notice["subject"] == "night: A run failed"
     assert "ingest/shop: ingest shop is Crashed." in notice["body"]

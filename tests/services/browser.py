@@ -33,7 +33,7 @@ class Page:
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self.numbers)
         self.connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while (answer := json.loads(self.connection.recv(60))).get("id") != number:
+        while (answer := json.loads(self.connection.recv(300))).get("id") != number:
             pass  # an event
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
@@ -53,7 +53,7 @@ class Page:
             places.append(self.evaluate(expression))
             return places[-1] is not None and places[-3:] == [places[-1]] * 3
 
-        wait_for(find, 90, log)
+        wait_for(find, 300, log)
         found: dict[str, float] = places[-1]
         return found
 
@@ -72,12 +72,14 @@ def open_page(folder: Path) -> Iterator[Page]:
         process = subprocess.Popen([program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"], stdout=output, stderr=output)
     try:
         told = profile / "DevToolsActivePort"
-        port = wait_for(lambda: told.is_file() and told.read_text().split("\n")[0], 60, log)
+        port = wait_for(lambda: told.is_file() and told.read_text().split("\n")[0], 300, log)
         pages = wait_for(
-            lambda: [page for page in httpx.get(f"http://127.0.0.1:{port}/json/list").json() if page["type"] == "page"], 60, log
+            lambda: [page for page in httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=60).json() if page["type"] == "page"],
+            300,
+            log,
         )
-        with connect(pages[0]["webSocketDebuggerUrl"], max_size=None, open_timeout=60) as connection:
+        with connect(pages[0]["webSocketDebuggerUrl"], max_size=None, open_timeout=300) as connection:
             yield Page(connection)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(150)

@@ -24,14 +24,16 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from blocks.warehouses.duckdb import DuckDBWarehouse
+from tests.services.remote import RemoteWorld
 from tests.services.service import find_free_port
-from tests.world import HOUR, START, YAML, Clock, Mailbox, World, series
+from tests.world import HOUR, START, YAML, Clock, Mailbox, series
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("anomflow", "blocks", "cli", "flows", "tasks", "metrics/defaults")
 PYTEST_MARKS = [
     pytest.mark.services,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(1200),  # a tenth of it where nothing else runs
     pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd"),  # the test's mail server, not ours
 ]
 HOURS = 330
@@ -51,8 +53,10 @@ class Project:
         return self.environment["PREFECT_API_URL"]
 
     @property
-    def world(self) -> World:
-        return World(self.folder, Clock(datetime.now(UTC)))
+    def world(self) -> RemoteWorld:
+        """The project's data, for which this process waits while runs have them."""
+        warehouse = DuckDBWarehouse(path=str(self.folder / "home" / "anomflow.duckdb"))
+        return RemoteWorld(self.folder, Clock(datetime.now(UTC)), "duckdb", warehouse)
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -92,7 +96,7 @@ class Project:
 
     def wait(self, run: FlowRun) -> State:
         """Return the state that a run ends in."""
-        return wait_for(lambda: self._find_end(run), 150)
+        return wait_for(lambda: self._find_end(run), 400)
 
     def _find_end(self, run: FlowRun) -> State | None:
         with self.client() as client:

@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.proxy.statuses:
             self._answer(self.proxy.statuses.pop(0), {}, b"")
             return
-        connection = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=120)
         with contextlib.closing(connection):
             connection.request(self.command, self.path, body, {name: value for name, value in self.headers.items() if name != "Expect"})
             answer = connection.getresponse()

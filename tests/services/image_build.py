@@ -47,7 +47,9 @@ def translate_pattern(pattern: str) -> str:
 def find_context(root: Path) -> list[str]:
     """Return the files that a build of a folder is given."""
     patterns = read_ignored((root / ".dockerignore").read_text(encoding="utf-8"))
-    names = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    # Unlike rglob, this passes over folders that somebody removes meanwhile, as those who install do.
+    found = (Path(folder, name) for folder, _, files in os.walk(root) for name in files)
+    names = [path.relative_to(root).as_posix() for path in found if path.is_file()]
     last = {name: [leaves for pattern, leaves in patterns if pattern.match(name)] for name in names}
     return sorted(name for name, found in last.items() if not found or not found[-1])
 

@@ -50,7 +50,7 @@ def run_at_once(count: int, work: Callable[[Callable[[], object]], None]) -> lis
 
     def do() -> None:
         try:
-            work(lambda: barrier.wait(60))
+            work(lambda: barrier.wait(150))
         except Exception as error:  # noqa: BLE001 - told to the test's own thread
             errors.append(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
 import socket
@@ -62,13 +63,23 @@ def install_with_needs(name: str, packages: Sequence[str]) -> Path:
     return site
 
 
+@contextmanager
+def install_alone(name: str) -> Iterator[None]:
+    """Let no two processes look for something that both need, and install it, at a time."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _install_once(folder: Path, packages: Sequence[str], install: Callable[[], None]) -> None:
     mark = folder / "packages.txt"
     wanted = "\n".join((sys.version, *packages))
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        install()
-        mark.write_text(wanted, encoding="utf-8")
+    with install_alone(folder.name):
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            install()
+            mark.write_text(wanted, encoding="utf-8")
 
 
 def find_free_port() -> int:
@@ -89,7 +100,7 @@ class Server:
 
 
 @contextmanager
-def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 60.0) -> Iterator[int]:
+def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 150.0) -> Iterator[int]:
     """Run a server while the context is open and yield its process id, once it is healthy; stop this process and no other."""
     with server.log.open("wb") as log:
         process = subprocess.Popen(server.command, stdout=log, stderr=subprocess.STDOUT, user=server.user, cwd=server.log.parent)
@@ -98,7 +109,7 @@ def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 
         yield process.pid
     finally:
         process.send_signal(server.stop)
-        process.wait(30)
+        process.wait(150)
 
 
 def _wait_for_health(process: subprocess.Popen[bytes], server: Server, is_healthy: Callable[[], bool], seconds: float) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
-import psutil
 import pytest
 from http_receiver import HttpReceiver, run_http
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Crashed, Pending
-from prefect_server import serve_prefect, start
+from prefect.states import Crashed, Failed, Pending
+from prefect_server import find_family, send, serve_prefect, start
 from slack_receiver import Reply
 
 from tests.services.deployed import PYTEST_MARKS, Project, build_project, wait_for
@@ -95,9 +93,7 @@ def has_heartbeat(project: Project, run: FlowRun) -> bool:
 
 def kill(worker: subprocess.Popen[bytes]) -> None:
     """Kill a worker first, so that it tells nobody, then all that it started."""
-    family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
-    for member in family:
-        os.kill(member.pid, signal.SIGKILL)
+    send(SIGKILL, reversed(find_family(worker)))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +107,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         for pool, gate in gates.items():
             write_batch(project, f"on-{pool}", pool, HELD.format(port=gate.getsockname()[1]))
         write_batch(project, "broken", "steady", BROKEN)
-        write_batch(project, "waiting", "idle", BROKEN)
+        for name in ("waiting", "dying"):
+            write_batch(project, name, "idle", BROKEN)
         project.write("deploy.yaml", DEPLOY)
         with temporary_settings({PREFECT_API_URL: project.url}):
             text = {"subject": "{{subject}}", "body": "{{body}}"}
@@ -124,17 +121,18 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             pool: stack.enter_context(start(["worker", "start", "--pool", pool], dict(project.environment), logs[pool])) for pool in gates
         }
         runs |= {"failed": submit(project, "pipeline/broken"), "late": submit(project, "pipeline/waiting")}
-        runs["pending"] = submit(project, "plot/waiting")
-        with project.client() as client:  # what a push pool does, before a container that never starts
+        runs |= {"pending": submit(project, "plot/waiting"), "dying": submit(project, "pipeline/dying")}
+        with project.client() as client:
+            # What a push pool does, before a container that never starts.
             client.set_flow_run_state(runs["pending"].id, Pending(), force=True)
-        wait_for(lambda: find_notices(receiver, "pipeline/broken", "shop: A run failed"), 60, logs["steady"])
-        with project.client() as client:  # what a worker says whose process then ends badly
-            client.set_flow_run_state(runs["failed"].id, Crashed(), force=True)
+            # What a run says, and then a worker whose process ends badly.
+            for state in (Failed(), Crashed()):
+                client.set_flow_run_state(runs["dying"].id, state, force=True)
         held = {}
         for pool, gate in gates.items():
-            gate.settimeout(90)
+            gate.settimeout(300)
             held[pool] = stack.enter_context(gate.accept()[0])
-            wait_for(lambda run=runs[pool]: has_heartbeat(project, run), 30, logs[pool])  # type: ignore[misc]
+            wait_for(lambda run=runs[pool]: has_heartbeat(project, run), 300, logs[pool])  # type: ignore[misc]
         kill(workers["mortal"])
         with project.client() as client:
             left = client.read_flow_run(runs["mortal"].id)
@@ -150,13 +148,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     ],
 )
 def test_what_is_late_stuck_or_failed_is_told(story, about, subject, state):
-    (notice,) = wait_for(lambda: find_notices(story.receiver, about, subject), 60, story.log)
+    (notice,) = wait_for(lambda: find_notices(story.receiver, about, subject), 300, story.log)
     assert f" is {state}." in notice["body"]
 
 
 def test_a_run_that_died_with_its_worker_becomes_crashed_and_is_told_while_a_living_one_goes_on(story):
     assert story.left.state.type == StateType.RUNNING  # nobody was left to say otherwise
-    (notice,) = wait_for(lambda: find_notices(story.receiver, "pipeline/on-mortal", "shop: A run failed"), 130)
+    (notice,) = wait_for(lambda: find_notices(story.receiver, "pipeline/on-mortal", "shop: A run failed"), 400)
     assert "on-mortal is Crashed.\nNo sign of life" in notice["body"]
     assert story.read("mortal").state.type == StateType.CRASHED
     # It has been as quiet, but for its signs of life.
@@ -167,5 +165,6 @@ def test_a_run_that_died_with_its_worker_becomes_crashed_and_is_told_while_a_liv
 
 def test_each_is_told_once(story):
     """Also the run that failed and was said to have crashed a moment later."""
+    wait_for(lambda: find_notices(story.receiver, "pipeline/dying", "shop: A run failed"), 300, story.log)
     told = [(posted.content["body"].partition("\n")[0], posted.content["subject"]) for posted in story.receiver.accepted]
     assert len({(text.partition(":")[0], subject) for text, subject in told}) == len(told), told

@@ -94,7 +94,7 @@ def test_a_store_that_is_down_fails_the_run_and_takes_no_older_model(world: Worl
             monkeypatch.setenv(name, value)
         proxy.statuses[:] = [503] * 1000
         run = world.open(at(320))
-        run.store = be_quick(run.store)
+        run.store = be_quick(run.store, 20.0)
         with pytest.raises(StoreUnavailableError):
             STAGES["score"](run)
         assert world.snapshot == before

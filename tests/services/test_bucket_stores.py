@@ -52,7 +52,7 @@ def test_a_store_that_hangs_is_given_up_in_time_and_may_be_tried_again(place: Bu
         store, start = be_quick(place.store), time.monotonic()
         with pytest.raises(StoreUnavailableError, match="did not answer as it should"):
             ACTS[act](store)
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 30  # for all tries; with the patience of the product one takes half of it
 
 
 def test_a_store_is_waited_for_a_minute_at_most() -> None:
@@ -80,12 +80,12 @@ def test_a_store_that_goes_on_failing_is_transient_and_one_that_refuses_is_not(p
         point(proxy.url)
         proxy.statuses[:] = [503] * 50
         with pytest.raises(StoreUnavailableError, match="503"):
-            be_quick(place.store, 3.0).read("a")
+            be_quick(place.store, 20.0).read("a")
         assert len(find_readings(proxy)) >= 2
         proxy.asked.clear()
         proxy.statuses[:] = [403] * 50
         with pytest.raises(StoreError, match=r"refused .*403.* see whether the credentials") as caught:
-            be_quick(place.store).read("a")
+            be_quick(place.store, 20.0).read("a")
         assert len(find_readings(proxy)) == 1
     assert not isinstance(caught.value, Transient)
 

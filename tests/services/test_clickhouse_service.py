@@ -209,7 +209,6 @@ def test_an_anomaly_is_told_once_from_a_ledger_in_a_sqlite_file(world: RemoteWor
     assert read_ledger(world.folder, "_alerts").filter(metric_timestamp=START + 327 * HOUR)["status"].to_list() == ["open"]
 
 
-@pytest.mark.timeout(600)
 def test_a_run_killed_between_the_commits_of_its_two_databases_loses_nothing_and_tells_once(
     world: RemoteWorld, mailbox: Mailbox, processes: Any
 ) -> None:

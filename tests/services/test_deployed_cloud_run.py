@@ -93,12 +93,12 @@ def test_what_the_worker_submits_runs_the_whole_chain_and_its_job_is_removed(sit
     run = project.submit("pipeline")
     working = {**project.environment, **site.google}
     with start(["worker", "start", "--pool", "run", "--type", "cloud-run-v2"], working, log), serve_mail(mailbox) as channel:
-        wait_for(lambda: cloud.executions, 90, log)
+        wait_for(lambda: cloud.executions, 300, log)
         ((name, job),) = cloud.jobs.items()
         container = read_container(job)
         container.execute(project, build_image_environment(project, channel))
         cloud.end()
-        wait_for(lambda: name in cloud.deleted, 60, log)
+        wait_for(lambda: name in cloud.deleted, 300, log)
     assert (container.command, container.size, container.image) == (["prefect", "flow-run", "execute"], ("2000m", "4Gi"), IMAGE)
     task = job["template"]["template"]
     assert (task["timeout"], task["maxRetries"], task["serviceAccount"]) == ("3720s", 0, ACCOUNT)

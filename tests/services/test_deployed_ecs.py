@@ -119,7 +119,7 @@ def test_what_the_worker_submits_runs_the_whole_chain(project, tmp_path):
     mailbox, log = Mailbox(), tmp_path / "worker.log"
     run = project.submit("pipeline")
     with start(["worker", "start", "--pool", "run", "--type", "ecs"], dict(project.environment), log):
-        task = wait_for(find_task, 90, log)
+        task = wait_for(find_task, 300, log)
     container = read_container(task)
     assert (container.command, container.size, container.image) == (["prefect", "flow-run", "execute"], ("2048", "4096"), IMAGE)
     assert task["overrides"]["taskRoleArn"] == ROLE
@@ -155,7 +155,7 @@ def test_a_run_whose_task_is_killed_is_crashed_as_the_queue_of_the_page_tells(pr
     observing = make_queue()
     run = project.submit("pipeline")
     with start(["worker", "start", "--pool", "run", "--type", "ecs"], {**project.environment, **observing}, log):
-        (task,) = wait_for(lambda: set(find_tasks()) - before, 90, log)
+        (task,) = wait_for(lambda: set(find_tasks()) - before, 300, log)
         with project.client() as client:
             client.set_flow_run_state(run.id, Running())
         tell_of_kill(boto3.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0])

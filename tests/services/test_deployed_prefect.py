@@ -88,10 +88,10 @@ def story(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
         project.deploy()
         log = folder / "worker.log"
         with start(["worker", "start", "--pool", "local"], dict(project.environment), log):
-            wait_for(lambda: has_completed(project, "ingest"), 150, log)
+            wait_for(lambda: has_completed(project, "ingest"), 400, log)
             # On a server of Prefect's own, what waits for runs of a schedule's first five minutes is started 15 minutes late.
             project.submit("train")
-            chart = wait_for(lambda: find_chart(project) if mailbox.mails else None, 300, log)
+            chart = wait_for(lambda: find_chart(project) if mailbox.mails else None, 600, log)
             yield Story(project, mailbox, chart)
 
 
@@ -133,7 +133,7 @@ def test_the_alert_is_told_once_however_often_it_is_looked_at(story):
     assert before.select("channel", "state").rows() == [("email/oncall", "sent")]
     with project.client() as client:
         client.pause_deployment(project.read_deployments()["ingest"].id)
-    wait_for(lambda: not [run for run in read_runs(project) if run.state and not run.state.is_final()], 120, project.folder / "worker.log")
+    wait_for(lambda: not [run for run in read_runs(project) if run.state and not run.state.is_final()], 400, project.folder / "worker.log")
     state = project.wait(project.submit("alert"))
     assert state.name == "Completed", state.message
     assert project.world.table("_deliveries").rows() == before.rows()

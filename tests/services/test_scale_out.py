@@ -32,7 +32,7 @@ from tests.laws.test_scale import open_world, read_rows
 from tests.services.deployed import wait_for
 from tests.world import World, at
 
-pytestmark = [pytest.mark.worker, pytest.mark.timeout(540)]
+pytestmark = [pytest.mark.worker, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
 SHARDS = 3
 SETTINGS = f"shards: {SHARDS}\nscale_out: deployments\nshard_timeout: 5min\n"
@@ -79,7 +79,7 @@ def submit(deployment: Any, hour: int) -> FlowRun:
 
 
 def wait(run: FlowRun) -> FlowRun:
-    return asyncio.run(wait_for_flow_run(run.id, timeout=300, poll_interval=1))
+    return asyncio.run(wait_for_flow_run(run.id, timeout=400, poll_interval=1))
 
 
 def find_children(run: FlowRun) -> list[FlowRun]:
@@ -117,7 +117,7 @@ def test_a_run_that_is_cancelled_ends_the_runs_of_its_shards(office, tmp_path, m
 
 @pytest.mark.parametrize(
     ("limits", "words"),
-    [(("3s", "60"), "3 seconds (shard_timeout)"), (("5min", "30"), "seconds (nine tenths of its own time-out, 30 seconds)")],
+    [(("3s", "60"), "3 seconds (shard_timeout)"), (("5min", "60"), "seconds (nine tenths of its own time-out, 60 seconds)")],
 )
 def test_shards_that_nobody_runs_are_given_up_after_the_time_limit(office, tmp_path, monkeypatch, limits, words):
     world = open_world(tmp_path, SETTINGS.replace("5min", limits[0]), monkeypatch)
@@ -134,7 +134,7 @@ def start_again(run: FlowRun) -> FlowRun:
     with get_client(sync_client=True) as client:
         before = client.read_flow_run(run.id).run_count
         client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
-    return wait_for(lambda: find_end(run, before + 1), 120)
+    return wait_for(lambda: find_end(run, before + 1), 400)
 
 
 def find_end(run: FlowRun, attempt: int) -> FlowRun | None:
@@ -161,7 +161,7 @@ def test_a_run_that_is_started_again_works_on_the_shards_that_left_no_result(off
 
 
 async def _wait_for_children(run: FlowRun) -> bool:
-    for _ in range(120):
+    for _ in range(400):
         if len(await asyncio.to_thread(find_children, run)) == SHARDS:
             return True
         await asyncio.sleep(1)

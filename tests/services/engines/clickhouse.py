@@ -10,7 +10,6 @@ import venv
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from blocks.warehouses.clickhouse import ClickHouseWarehouse
@@ -40,7 +39,7 @@ def _is_healthy(port: int) -> bool:
     try:
         with urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer:
             return bool(answer.status == 200)
-    except URLError:
+    except OSError:  # nobody listens, or it says nothing in time
         return False
 
 

@@ -46,7 +46,7 @@ def connect(database: str = ":memory:", *rest: Any, **options: Any) -> duckdb.Du
     return _open_file(find_file(match[1]))
 
 
-def _open_file(file: Path, seconds: float = 30.0) -> duckdb.DuckDBPyConnection:
+def _open_file(file: Path, seconds: float = 120.0) -> duckdb.DuckDBPyConnection:
     # A service takes many processes at once, a file one: they come in one after another, and when an instance is closed.
     end = time.monotonic() + seconds
     while True:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from blocks.warehouses.postgres import PostgresWarehouse
 from tests.conformance.engine import DAYS, Engine, Rows, build_foreign
 from tests.services.debian import install_debian
-from tests.services.service import Server, Service, find_free_port, run_server
+from tests.services.service import Server, Service, find_free_port, install_alone, run_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,13 +34,14 @@ def _find_on_path() -> Path | None:
 
 
 def _install() -> Path:
-    found = _find_programs()
-    if found is None:
-        # Debian's package starts a server of its own otherwise.
-        Path("/etc/postgresql-common").mkdir(exist_ok=True)
-        Path("/etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n", encoding="utf-8")
-        install_debian("postgresql")
+    with install_alone("postgresql"):  # of a package that is being installed the programs are there too soon
         found = _find_programs()
+        if found is None:
+            # Debian's package starts a server of its own otherwise.
+            Path("/etc/postgresql-common").mkdir(exist_ok=True)
+            Path("/etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n", encoding="utf-8")
+            install_debian("postgresql")
+            found = _find_programs()
     assert found is not None, "there is no PostgreSQL server; apt-get install postgresql"
     return found
 

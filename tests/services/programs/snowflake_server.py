@@ -53,6 +53,8 @@ def send_times_and_nulls(column: Any) -> Any:
 
 def execute(self: Any, command: str, *given: Any, **named: Any) -> Any:
     """Run a statement; tell what goes wrong in Snowflake's codes."""
+    with guard:
+        used.pop(id(self._conn), None)  # a session is not idle while its statement takes long
     try:
         if command.lower().startswith(DEFINITIONS):
             end_transaction(self._conn, "commit")
