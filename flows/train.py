@@ -14,7 +14,8 @@ from flows.outcomes import Outcome, completed, finish, hand_over, skipped, sum_u
 from tasks.handover import forget, gather
 from tasks.history import load_feedback
 from tasks.learning import Lesson, fill_shards, learn
-from tasks.models import Draft, drop_old_models, pin_version, publish_version
+from tasks.models import Draft, pin_version, publish_version
+from tasks.retention import drop_old_models
 from tasks.shard_runs import run_shards
 from tasks.warehouse import prepare_tables
 

@@ -1,4 +1,4 @@
-"""Publish, pin and drop versions of models: objects in the store, one row each in the warehouse."""
+"""Publish and pin versions of models: objects in the store, one row each in the warehouse."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from anomflow.errors import ModelError, StoreError, StoreUnavailableError
+from anomflow.errors import ModelError, StoreError
 from anomflow.frames import MODELS
-from anomflow.leases import Lease, find_leftovers, name_folder, name_note, name_notes, read_notes
+from anomflow.leases import Lease, name_folder, name_note
 from anomflow.model_bytes import dump, load, object_name
 from anomflow.models import FittedModel, library_versions, load_features
 from anomflow.signing import sign
-from anomflow.versions import ObjectRef, Published, Version, find_obsolete, read_versions, version_name, version_rows
+from anomflow.versions import ObjectRef, Published, Version, read_versions, version_name, version_rows
 from tasks.effects import RETRIES, effect
 
 if TYPE_CHECKING:
@@ -182,53 +182,6 @@ def write_object(shelf: Shelf, shard: int, model: FittedModel, checkpoint: datet
     shelf.store.write(name_note(shelf.lease, name), b"")
     shelf.store.write(name, content)
     return Published(ObjectRef(shard, name, digest), checkpoint, _find_origin(model), len(model.states), model.fingerprint)
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """How many objects were removed, and what to tell."""
-
-    objects: int
-    notes: tuple[str, ...] = ()
-
-
-@effect("drop old models", retries=RETRIES)
-def drop_old_models(shelf: Shelf) -> Dropped:
-    """Remove the versions beyond those kept, and the objects that killed runs left without publishing them."""
-    old = _drop_old_versions(shelf)
-    try:
-        return Dropped(old + _drop_leftovers(shelf))
-    except StoreUnavailableError:
-        raise
-    except StoreError as error:  # not to be allowed to list or delete costs room, and no version
-        return Dropped(old, (f"what killed runs may have left in the model store stays there ({error})",))
-
-
-def _drop_old_versions(shelf: Shelf) -> int:
-    """Remove rows first, so that no row names an object that is gone."""
-    with shelf.warehouse.writing() as session:
-        rows = shelf.read_rows(session)
-        keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
-        if keys.height:
-            session.delete_keys(MODELS, shelf.table, keys)
-    _delete_objects(shelf.store, objects)
-    return len(objects)
-
-
-def _drop_leftovers(shelf: Shelf) -> int:
-    """Remove what no run publishes any more."""
-    # Before the rows are read: a run publishes first, and removes its notes then.
-    notes = read_notes(shelf.store.names(name_notes(shelf.folder)))
-    with shelf.warehouse.reading() as session:
-        rows = shelf.read_rows(session)
-    left = find_leftovers(notes, {*rows["object_name"]}, shelf.lease.began)
-    _delete_objects(shelf.store, (*left.objects, *left.notes))
-    return len(left.objects)
-
-
-def _delete_objects(store: ModelStore, names: Sequence[str]) -> None:
-    for name in names:
-        store.delete(name)
 
 
 @effect("check train schedule", retries=RETRIES)
