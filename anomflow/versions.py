@@ -58,7 +58,7 @@ class Published:
 
 def version_name(batch: str, checkpoint: datetime, refs: Sequence[ObjectRef]) -> str:
     """Name a version by what it is, so that publishing it twice changes nothing."""
-    facts = json.dumps([batch, checkpoint.isoformat(), [[ref.shard, ref.name] for ref in refs]])
+    facts = json.dumps([batch, checkpoint.isoformat(), [[ref.shard, ref.sha256] for ref in refs]])
     return f"{checkpoint:%Y%m%dT%H%M%S}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
 
 
