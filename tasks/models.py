@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from anomflow.errors import ModelError, StoreError
+from anomflow.errors import CorruptModelError, ModelError, StoreError
 from anomflow.frames import MODELS
 from anomflow.leases import Lease, name_folder, name_note
 from anomflow.model_bytes import dump, load, object_name
@@ -42,6 +42,8 @@ class ShelvedModels(Mapping[int, FittedModel]):
         self._shelf = shelf
         self._objects = {ref.shard: ref for ref in version.objects}
         self._held: dict[int, FittedModel] = {}
+        if sorted(self._objects) != list(range(len(self._objects))):
+            raise CorruptModelError(f"{shelf.table} has rows of shards {', '.join(map(str, sorted(self._objects)))} alone")
         used = [shard for shard in self._objects if parts is None or any(part.overlaps(shard, len(self)) for part in parts)]
         self._most, size = max(1, len(used)), 0
         for shard in used:  # all of them, so that what is used is known to be whole

@@ -253,6 +253,18 @@ def test_a_model_that_is_spoilt_is_reported_and_the_one_before_is_used(trained, 
     assert outcome.notes == ()
 
 
+def test_a_version_that_lost_the_row_of_a_shard_is_passed_over(world, series, at):
+    world.configure("shards: 3\n")
+    world.put(pl.concat(series(name, 330) for name in ("orders", "returns", "visits", "refunds")))
+    for last in (310, 320):
+        world.run("ingest", "train", as_of=at(last))
+    world.sql("delete from metrics_models where shard = 1 and version = (select max(version) from metrics_models)")
+    (outcome,) = world.run("score", as_of=at(320))
+    (note,) = outcome.notes
+    assert "is not usable (metrics_models has rows of shards 0, 2 alone); the version before is used" in note
+    assert world.uncovered(at(320) - WINDOW).is_empty()
+
+
 def test_without_any_model_left_points_wait_and_the_next_training_heals(trained, at):
     world, path = trained
     for each in path.parent.iterdir():
