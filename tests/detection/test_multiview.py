@@ -84,6 +84,16 @@ def test_the_expected_band_holds_about_99_of_100_rows_of_noise(detector: Detecto
     assert np.isnan(replay.expected[:20]).all()
 
 
+def test_a_metric_that_was_never_negative_is_never_expected_to_be(detector: Detector) -> None:
+    orders = np.maximum(np.rint(40 + 40 * np.sin(times(3000, 3600.0) * (2 * np.pi / 86_400)) + 6 * noise(3000)), 0.0)
+    orders[2500:2512] = 0.0  # an outage, after which the forecast follows the season from where it is
+    bands = [detector.advance(None, times(3000, 3600.0), values)[0] for values in (orders, orders - 50)]
+    counts, balances = ([band.expected[100:], band.expected_low[100:], band.expected_high[100:]] for band in bands)
+    assert np.min(counts) == 0.0
+    assert np.min(balances) < -50.0
+    np.testing.assert_allclose(np.array(counts), np.maximum(np.array(balances) + 50, 0.0), atol=1e-6)
+
+
 def test_the_forecast_follows_a_course(detector: Detector) -> None:
     seconds = times(3000)
     values = 50 + 10 * np.sin(seconds / 6000) + 0.1 * noise(3000)
