@@ -81,6 +81,16 @@ def render_range(low: float | None, high: float | None, digits: int = _DIGITS) -
     return None if high is None else f"at most {render_number(high, digits)}"
 
 
+def render_judged(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
+    """Write a value and its expected range (an empty text: none) with as many digits as tell them apart.
+
+    >>> render_judged(33.9142, 17.6, 33.9138)
+    ('33.9142', '17.6 to 33.9138')
+    """
+    digits = choose_digits(value, low, high)
+    return render_number(value, digits), render_range(low, high, digits) or ""
+
+
 def render_time(moment: datetime) -> str:
     """Write a moment in UTC to the minute, or as exactly as it is (``2026-11-20 10:00 UTC``)."""
     exact = moment.astimezone(UTC)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from anomflow.backtest.summary import Comparison, Summary, compare, find_course, sum_up
 from anomflow.ledger.plan import FACTS
 from anomflow.sparkline import render_sparkline
-from anomflow.wording import render_number, render_range
+from anomflow.wording import render_judged, render_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +58,8 @@ def describe_alerts(alerts: pl.DataFrame, scores: pl.DataFrame) -> list[tuple[An
 def _describe_alert(row: dict[str, Any], scores: pl.DataFrame) -> tuple[Any, ...]:
     course = render_sparkline(find_course(scores, row["metric_name"], row["metric_timestamp"]))
     score = "" if row["anomaly_score"] is None else f"{row['anomaly_score']:.4f}"
-    expected = render_range(row["expected_low"], row["expected_high"]) or ""
-    return row["metric_name"], row["kind"], row["metric_timestamp"], render_number(row["metric_value"]), expected, score, course
+    value, expected = render_judged(row["metric_value"], row["expected_low"], row["expected_high"])
+    return row["metric_name"], row["kind"], row["metric_timestamp"], value, expected, score, course
 
 
 def order_alerts(alerts: pl.DataFrame, limit: int) -> pl.DataFrame:

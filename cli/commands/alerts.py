@@ -94,12 +94,12 @@ def check_status(status: str | None) -> None:
 
 
 def _cells(row: Mapping[str, Any]) -> list[object]:
-    from anomflow.wording import render_number, render_range  # noqa: PLC0415 - as above
+    from anomflow.wording import render_judged  # noqa: PLC0415 - as above
 
-    value = None if row["metric_value"] is None else render_number(row["metric_value"])
-    expected = render_range(row["expected_low"], row["expected_high"])
+    text, expected = render_judged(row["metric_value"], row["expected_low"], row["expected_high"])
+    value = None if row["metric_value"] is None else text
     shown = (row[key] for key in ("metric_name", "metric_timestamp", "kind", "status"))
-    return [row["alert_id"][:_ID], row["metric_batch"], *shown, value, expected, row["reason"]]
+    return [row["alert_id"][:_ID], row["metric_batch"], *shown, value, expected or None, row["reason"]]
 
 
 def show(ctx: typer.Context, alert_id: Id) -> None:

@@ -183,16 +183,16 @@ def build_table(story: Story, alerts: pl.DataFrame) -> Any:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from anomflow.wording import clean_text, render_number, render_range  # noqa: PLC0415
+    from anomflow.wording import clean_text, render_judged  # noqa: PLC0415
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for heading in ("when (UTC)", "metric", "value", "expected", "course around it"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "value" else "left")
     for alert in alerts.iter_rows(named=True):
         course = draw_course(story.histories.get(alert["metric_name"]), alert["metric_timestamp"])
-        expected = render_range(alert["expected_low"], alert["expected_high"], 3) or ""
+        value, expected = render_judged(alert["metric_value"], alert["expected_low"], alert["expected_high"])
         name = Text(clean_text(alert["metric_name"], 20))
-        table.add_row(f"{alert['metric_timestamp']:%Y-%m-%d %H:%M}", name, render_number(alert["metric_value"], 4), expected, course)
+        table.add_row(f"{alert['metric_timestamp']:%Y-%m-%d %H:%M}", name, value, expected, course)
     return table
 
 
