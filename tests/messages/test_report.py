@@ -72,22 +72,43 @@ def test_equal_contents_give_equal_reports() -> None:
     assert make_report() == make_report()
 
 
+FRAME = """\
+<iframe src="report.html" style="width: 390px; height: 2000px"></iframe>
+<script>
+addEventListener("load", () => {
+  const page = document.querySelector("iframe").contentDocument;
+  const beyond = (place) => place.scrollWidth - place.clientWidth;
+  document.body.dataset.beyond = [page.documentElement, ...page.querySelectorAll(".table")].map(beyond);
+});
+</script>
+"""
+
+
+def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Return what a browser makes of a page."""
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent / 'profile'}"]
+    wanted = ["--virtual-time-budget=10000", "--dump-dom", *options, page.as_uri()]
+    return subprocess.run([*command, *wanted], capture_output=True, text=True, check=True, timeout=90)
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_draws_every_chart_as_wide_as_the_page_under_the_policy(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.write_text(make_report(), encoding="utf-8")
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    options = [
-        "--window-size=560,2500",
-        "--virtual-time-budget=10000",
-        "--dump-dom",
-        target.as_uri(),
-    ]
-    answer = subprocess.run([*command, *options], capture_output=True, text=True, check=True, timeout=90)
+    answer = browse(target, "--window-size=560,2500")
     assert answer.stdout.count('data-drawn="yes"') == 2
     assert answer.stdout.count("<canvas") == 2
     widths = [int(width) for width in re.findall(r"<canvas[^>]* width=\"(\d+)\"", answer.stdout)]
     assert len(widths) == 2
     assert all(400 < width < 500 for width in widths)
     assert "Refused to" not in answer.stderr
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_on_a_phone_all_that_is_said_of_an_alert_is_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(make_report(), encoding="utf-8")
+    frame = tmp_path / "frame.html"
+    frame.write_text(FRAME, encoding="utf-8")
+    assert 'data-beyond="0,0"' in browse(frame, "--allow-file-access-from-files").stdout
