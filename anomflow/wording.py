@@ -63,10 +63,10 @@ def _strip_zeros(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number
 
 
-def choose_digits(*values: float | None) -> int:
-    """Return how many significant digits tell apart the different ones of these numbers."""
+def choose_digits(*values: float | None, fewest: int = _DIGITS) -> int:
+    """Return how many significant digits tell apart the different ones of these numbers, ``fewest`` at least."""
     finite = {value for value in values if value is not None and math.isfinite(value)}
-    for digits in range(_DIGITS, _MOST_DIGITS):
+    for digits in range(fewest, _MOST_DIGITS):
         if len({render_number(value, digits) for value in finite}) == len(finite):
             return digits
     return _MOST_DIGITS
@@ -81,13 +81,13 @@ def render_range(low: float | None, high: float | None, digits: int = _DIGITS) -
     return None if high is None else f"at most {render_number(high, digits)}"
 
 
-def render_judged(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
-    """Write a value and its expected range (an empty text: none) with as many digits as tell them apart.
+def render_judged(value: float | None, low: float | None, high: float | None, *, fewest: int = _DIGITS) -> tuple[str, str]:
+    """Write a value and its expected range (an empty text: none) with as many digits as tell them apart, ``fewest`` at least.
 
     >>> render_judged(33.9142, 17.6, 33.9138)
     ('33.9142', '17.6 to 33.9138')
     """
-    digits = choose_digits(value, low, high)
+    digits = choose_digits(value, low, high, fewest=fewest)
     return render_number(value, digits), render_range(low, high, digits) or ""
 
 

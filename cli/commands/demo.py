@@ -190,7 +190,7 @@ def build_table(story: Story, alerts: pl.DataFrame) -> Any:
         table.add_column(heading, no_wrap=True, justify="right" if heading == "value" else "left")
     for alert in alerts.iter_rows(named=True):
         course = draw_course(story.histories.get(alert["metric_name"]), alert["metric_timestamp"])
-        value, expected = render_judged(alert["metric_value"], alert["expected_low"], alert["expected_high"])
+        value, expected = render_judged(alert["metric_value"], alert["expected_low"], alert["expected_high"], fewest=3)
         name = Text(clean_text(alert["metric_name"], 20))
         table.add_row(f"{alert['metric_timestamp']:%Y-%m-%d %H:%M}", name, value, expected, course)
     return table
