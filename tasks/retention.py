@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anomflow.errors import StoreError, StoreUnavailableError
 from anomflow.frames import MODELS
-from anomflow.leases import find_leftovers, name_notes, read_notes
+from anomflow.leases import Note, find_leftovers, name_notes, read_notes
 from anomflow.versions import find_obsolete
 from tasks.effects import RETRIES, effect
 
@@ -28,35 +29,38 @@ class Dropped:
 @effect("drop old models", retries=RETRIES)
 def drop_old_models(shelf: Shelf) -> Dropped:
     """Remove the versions beyond those kept, and the objects that killed runs left without publishing them."""
-    old = _drop_old_versions(shelf)
+    said: list[str] = []
+    notes: list[Note] = []
+    with _sparing_the_run(said):
+        # Before the rows are read: a run publishes first, and removes its notes then.
+        notes = read_notes(shelf.store.names(name_notes(shelf.folder)))
+    old, kept = _drop_rows(shelf)
+    _delete_objects(shelf.store, old)
+    left = find_leftovers(notes, kept, shelf.lease.began)
+    with _sparing_the_run(said):
+        _delete_objects(shelf.store, (*left.objects, *left.notes))
+    return Dropped(len(old) + (0 if said else len(left.objects)), tuple(said))
+
+
+@contextmanager
+def _sparing_the_run(said: list[str]) -> Iterator[None]:
+    """Note what is refused of leftovers: not to be allowed to list or delete them costs room, and no version."""
     try:
-        return Dropped(old + _drop_leftovers(shelf))
+        yield
     except StoreUnavailableError:
         raise
-    except StoreError as error:  # not to be allowed to list or delete costs room, and no version
-        return Dropped(old, (f"what killed runs may have left in the model store stays there ({error})",))
+    except StoreError as error:
+        said.append(f"what killed runs may have left in the model store stays there ({error})")
 
 
-def _drop_old_versions(shelf: Shelf) -> int:
-    """Remove rows first, so that no row names an object that is gone."""
+def _drop_rows(shelf: Shelf) -> tuple[list[str], set[str]]:
+    """Remove the rows of old versions, before the objects that they alone name; return these objects and those of other versions."""
     with shelf.warehouse.writing() as session:
         rows = shelf.read_rows(session)
         keys, objects = find_obsolete(rows, shelf.spec.models.model_keep_n)
         if keys.height:
             session.delete_keys(MODELS, shelf.table, keys)
-    _delete_objects(shelf.store, objects)
-    return len(objects)
-
-
-def _drop_leftovers(shelf: Shelf) -> int:
-    """Remove what no run publishes any more."""
-    # Before the rows are read: a run publishes first, and removes its notes then.
-    notes = read_notes(shelf.store.names(name_notes(shelf.folder)))
-    with shelf.warehouse.reading() as session:
-        rows = shelf.read_rows(session)
-    left = find_leftovers(notes, {*rows["object_name"]}, shelf.lease.began)
-    _delete_objects(shelf.store, (*left.objects, *left.notes))
-    return len(left.objects)
+    return objects, {*rows["object_name"]} - {*objects}
 
 
 def _delete_objects(store: ModelStore, names: Sequence[str]) -> None:
