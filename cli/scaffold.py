@@ -126,11 +126,13 @@ def _render_needs(draft: Draft) -> str:
         return ""
     import yaml  # noqa: PLC0415 - `--help` need not wait for it
 
+    from anomflow.batches.documents import read_document  # noqa: PLC0415 - as above
+
     path = next(path for suffix in (".yaml", ".yml") if (path := Path(draft.source).with_suffix(suffix)).is_file())
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
-    except yaml.YAMLError as error:
-        raise typer.BadParameter(f"{path.as_posix()} is no valid YAML; `anomflow validate` says where", param_hint="--like") from error
+    document = read_document(path)
+    if not document.readable:
+        raise typer.BadParameter(f"{path.as_posix()} is no valid YAML; `anomflow validate` says where", param_hint="--like")
+    settings = document.layer.values
     needs = {key: settings[key] for key in _OF_SOURCE if key in settings}
     return _NEEDS.format(needs=yaml.safe_dump(needs, sort_keys=False, allow_unicode=True)) if needs else ""
 

@@ -74,11 +74,13 @@ def test_a_batch_starts_from_the_source_of_another(tmp_path: Path):
 def test_what_the_source_of_another_batch_needs_comes_along(tmp_path: Path):
     init(tmp_path, "sales", "--python")
     (tmp_path / "sales" / "sales.py").write_text("def ingest(places):\n    return []\n")
-    (tmp_path / "sales" / "sales.yaml").write_text("metric_batch: sales\ntimezone: Europe/Rome\ningest_fn_args: {places: [köln, cork]}\n")
+    (tmp_path / "sales" / "sales.yaml").write_text(
+        "metric_batch: sales\ntimezone: Europe/Rome\ningest_fn_args: {places: [köln, cork, no, 10:30]}\n"
+    )
     result = init(tmp_path, "orders", "--like", "sales", "--freq", "1d")
     assert result.exit_code == 0, result.output
     spec = load_batch(tmp_path, "orders", {}).spec
-    assert (spec.common.timezone, spec.ingest.ingest_fn_args) == ("Europe/Rome", {"places": ["köln", "cork"]})
+    assert (spec.common.timezone, spec.ingest.ingest_fn_args) == ("Europe/Rome", {"places": ["köln", "cork", "no", "10:30"]})
 
 
 def test_a_batch_that_cannot_be_read_is_no_start(tmp_path: Path):
