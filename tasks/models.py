@@ -83,11 +83,15 @@ def read_object(shelf: Shelf, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Pinned:
-    """The version that a run uses, whole where it uses it; features and time zone are those that its models were made with."""
+    """The version that a run uses, whole where it uses it."""
 
     version: Version
-    models: Mapping[int, FittedModel]
-    features: tuple[FeatureSpec, str]
+    models: ShelvedModels
+
+    @property
+    def features(self) -> tuple[FeatureSpec, str]:
+        """Return the features and the time zone that its models were made with: scores are made with the same."""
+        return self.models.features
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def pin_version(shelf: Shelf, as_of: datetime, parts: Sequence[Part] | None = No
         except ModelError as error:
             notes.append(f"model version {version.version} is not usable ({error}); the version before is used")
             continue
-        return Pinned(version, models, models.features), tuple(notes)
+        return Pinned(version, models), tuple(notes)
     return None, tuple(notes)
 
 
