@@ -130,8 +130,9 @@ class LocalModelStore(Block):
             raise ModelError(f"{self.location}: model object {name} cannot be read: {error.strerror}") from error
 
     def names(self, folder: str = "") -> list[str]:
-        found = find_names(self.root / check_name(folder)) if folder else find_names(self.root)
-        return [f"{folder}/{name}" for name in found] if folder else found
+        if not folder:
+            return find_names(self.root)
+        return [f"{folder}/{name}" for name in find_names(self.root / check_name(folder))]
 
     # Hides Block.delete, which removes a saved block by name: that is `prefect block delete` here.
     def delete(self, name: str) -> None:  # type: ignore[override]
