@@ -19,7 +19,6 @@ DEPLOYMENT_REF: Final = "@deployment:"
 BLOCK_REF: Final = "@block:"
 OFF_TAG: Final = "off-in-files"  # tells a pause of the files from one by hand
 _RUN: Final = "prefect.flow-run"
-_EACH_RUN: Final = {"for_each": ["prefect.resource.id"]}
 _ONCE_IN: Final = timedelta(minutes=1)
 _TEXT: Final = """\
 {{ flow.name }}/{{ deployment.name if deployment else '-' }}: {{ flow_run.name }} is {{ flow_run.state.name }}.
@@ -81,16 +80,16 @@ def _react(events: Sequence[str], tags: Sequence[str]) -> dict[str, Any]:
     A server takes up an event again where its database was locked while it looked at the next automation, and without a
     period fires again; a run that failed may be said to have crashed a moment later.
     """
-    once = {"posture": "Reactive", "threshold": 1, "within": _ONCE_IN.total_seconds()}
-    return _trigger(tags) | _EACH_RUN | once | {"expect": list(events)}
+    return _trigger(tags, _ONCE_IN) | {"posture": "Reactive", "expect": list(events)}
 
 
 def _await(event: str, within: timedelta, tags: Sequence[str]) -> dict[str, Any]:
     """Build the trigger that fires where nothing follows an event of a run in time."""
-    waiting = {"after": [event], "expect": [f"{_RUN}.*"]}
-    return _trigger(tags) | _EACH_RUN | waiting | {"posture": "Proactive", "threshold": 1, "within": within.total_seconds()}
+    return _trigger(tags, within) | {"posture": "Proactive", "after": [event], "expect": [f"{_RUN}.*"]}
 
 
-def _trigger(tags: Sequence[str]) -> dict[str, Any]:
+def _trigger(tags: Sequence[str], within: timedelta) -> dict[str, Any]:
+    """Build what all triggers share: they watch each run with these tags by itself."""
     related = [{"prefect.resource.id": f"prefect.tag.{tag}"} for tag in tags]
-    return {"type": "event", "match": {"prefect.resource.id": f"{_RUN}.*"}, "match_related": related}
+    watched = {"match": {"prefect.resource.id": f"{_RUN}.*"}, "match_related": related, "for_each": ["prefect.resource.id"]}
+    return {"type": "event", **watched, "threshold": 1, "within": within.total_seconds()}
