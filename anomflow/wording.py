@@ -10,6 +10,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 NONE = "none"
@@ -42,6 +43,12 @@ def _clean_character(character: str) -> str:
 def cut_text(text: str, limit: int) -> str:
     """Shorten text to ``limit`` characters, with three dots at the end where something is missing."""
     return text if len(text) <= limit else text[: max(0, limit - 3)].rstrip() + "..."
+
+
+def render_some(names: Sequence[str], shown: int) -> str:
+    """List names, the first ``shown`` of them, and say how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def render_number(value: float | None, digits: int = _DIGITS) -> str:

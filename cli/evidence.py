@@ -41,7 +41,7 @@ def find_nearest(ledgers: Ledgers, metric: str, moment: datetime) -> str:
     """Say what comes nearest to a point that is not there: another name of a metric, or the rows before and after."""
     from anomflow.batches.suggestions import suggest  # noqa: PLC0415 - as above
     from anomflow.frames import OBSERVATIONS  # noqa: PLC0415 - as above
-    from anomflow.wording import clean_text  # noqa: PLC0415 - as above
+    from anomflow.wording import clean_text, render_some  # noqa: PLC0415 - as above
 
     names = list(ledgers.count(OBSERVATIONS, "metric_name"))
     if not names:
@@ -49,9 +49,8 @@ def find_nearest(ledgers: Ledgers, metric: str, moment: datetime) -> str:
     if metric in names:
         return f"its nearest rows are of {' and '.join(_find_times(ledgers, metric, moment))}"
     cleaned = [clean_text(name, _NAME_LIMIT) for name in names]
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    shown = ", ".join(cleaned[:_NAMES_SHOWN]) + more
-    return f"there is no metric {clean_text(metric, _NAME_LIMIT)!r}.{suggest(metric, cleaned, 0.6)} Metrics: {shown}"
+    known = render_some(cleaned, _NAMES_SHOWN)
+    return f"there is no metric {clean_text(metric, _NAME_LIMIT)!r}.{suggest(metric, cleaned, 0.6)} Metrics: {known}"
 
 
 def _find_times(ledgers: Ledgers, metric: str, moment: datetime) -> list[str]:
