@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A run of CI is repeatable; at home every run tries new examples. How long one takes is a matter of the machine.
-settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("home", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("home"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "home")
 # Seconds that a mail server may take to start: its own 5 are too few for a busy machine.
 os.environ.setdefault("AIOSMTPD_CONTROLLER_TIMEOUT", "120")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
-from threading import Event
 
 import httpx
 import psutil
 from mail_receiver import find_free_port
+
+from tests.services.service import wait_for_health
 
 
 @contextmanager
@@ -56,15 +56,6 @@ def send(signal: Signals, members: Iterable[psutil.Process]) -> None:
             member.send_signal(signal)
 
 
-def wait_for_health(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a server answers; one that has ended never will."""
-    end = time.monotonic() + 150
-    while not is_healthy(url):
-        assert server.poll() is None, (server.returncode, log.read_text())
-        assert time.monotonic() < end, log.read_text()
-        Event().wait(0.1)
-
-
 def is_healthy(url: str) -> bool:
     try:
         return httpx.get(f"{url}/health", timeout=60).is_success
@@ -88,5 +79,5 @@ def serve_prefect(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
         **settings,
     }
     with start(["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment, folder / "server.log") as server:
-        wait_for_health(url, server, folder / "server.log")
+        wait_for_health(server, folder / "server.log", lambda: is_healthy(url))
         yield environment

@@ -110,7 +110,7 @@ NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 TEXTS = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(NUMBERS, TEXTS), min_size=1, max_size=8))
 def test_every_number_is_written_to_its_last_digit_and_every_text_whole(rows: list[tuple[float | None, str | None]]) -> None:
     assert write(pl.DataFrame(rows, schema={"number": pl.Float64, "text": pl.String}, orient="row")) == rows

@@ -312,7 +312,7 @@ def test_a_hundred_thousand_rows_are_written_and_replaced_in_seconds(engine: Eng
     assert read["metric_value"].sum() == count * (count + 1) / 2
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     writes=st.lists(
         st.lists(

@@ -25,7 +25,7 @@ def by_formula(values: list[float], params: PreprocessParams) -> list[list[float
     return [[math.nan] * len(row) if any(map(math.isnan, row)) else row for row in rows]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values=VALUES, params=PARAMS)
 def test_features_are_those_of_the_formula(values: list[float], params: PreprocessParams) -> None:
     made = build_features(np.array(values), params)
@@ -40,7 +40,7 @@ def test_the_usual_features_of_a_short_series() -> None:
     np.testing.assert_array_equal(made, [*[[np.nan, np.nan]] * 4, [3.0, 2.0]])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values=VALUES, params=PARAMS, start=st.integers(0, 29))
 def test_a_row_s_features_depend_on_no_row_further_back_than_it_needs(values: list[float], params: PreprocessParams, start: int) -> None:
     whole, part = build_features(np.array(values), params), build_features(np.array(values[start:]), params)

@@ -45,7 +45,7 @@ def advance_in_pieces(series: Any, cuts: Any, between: Any = lambda state: state
     return Replay.join(parts), state
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(1, 1499), max_size=6, unique=True).map(sorted), step=st.sampled_from([60.0, 3600.0, 86_400.0]))
 def test_pieces_give_the_bits_of_one_replay(cuts: Any, step: float, make: Any) -> None:
     series = make(1500, step)
@@ -73,7 +73,7 @@ def test_pieces_agree_where_the_oldest_rows_were_forgotten(make: Any, step: floa
     assert len(last.seconds) < len(series)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     values=st.lists(st.sampled_from([0.0, 1.0, -3.5, 1e-300, 1e308, -1e308]) | st.floats(-1e9, 1e9), min_size=25, max_size=160),
     gaps=st.lists(st.sampled_from([1e-6, 1.0, 60.0, 3600.0, 86_400.0, 4e6]), min_size=160, max_size=160),
@@ -91,7 +91,7 @@ def test_any_finite_values_at_any_times_give_finite_scores_that_do_not_depend_on
     assert bits(advance_in_pieces(series, [cut])[0]) == bits(whole)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(now=st.integers(20, 1400), future=st.integers(0, 2**32 - 1))
 def test_another_future_leaves_past_scores_bit_identical(now: int, future: int, make: Any) -> None:
     series = make(1500, 300.0)

@@ -79,7 +79,7 @@ def test_pieces_give_the_bits_of_one_replay(models: Any, given: Any, make: Any) 
     assert state_bytes(options, last_of_pieces) == state_bytes(options, last)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(1, 2799), max_size=5, unique=True).map(sorted))
 def test_pieces_agree_where_old_rows_leave_the_fits(cuts: Any, make: Any) -> None:
     series, options = make(2800, 300.0), options_of("PCA", model_max_n=200)

@@ -161,7 +161,7 @@ KEYS = st.sampled_from(
 MIXES = st.dictionaries(KEYS, NESTED | st.sampled_from(list(SHIPPED.values())), max_size=8)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MIXES, st.sampled_from(["", "# a comment\n", "\n\n# margin\n# margin\n"]), st.booleans())
 def test_nothing_that_was_given_is_lost(mix: dict[str, Any], comment: str, shared: bool) -> None:
     """Each key is in the output with its value, or among what is told; and the text says just what was decided."""

@@ -147,7 +147,7 @@ def check_end(story: Story) -> None:
 
 @pytest.mark.timeout(900)  # a minute, on a machine that does nothing else
 @given(steps=st.lists(step, min_size=4, max_size=14))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_schedule_judges_every_row_and_tells_every_alert_once(
     prepared: Path, world: World, mailbox: Mailbox, steps: list[tuple[str, Any]]
 ) -> None:

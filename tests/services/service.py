@@ -44,7 +44,7 @@ def install_packages(name: str, packages: Sequence[str]) -> Path:
         if packages:  # else the driver is among the locked ones
             subprocess.run([*_PIP, "install", "-qq", "--no-deps", "--target", str(folder), *packages], check=True)
 
-    _install_once(folder, packages, install)
+    install_once(folder, packages, install)
     return folder
 
 
@@ -59,7 +59,7 @@ def install_with_needs(name: str, packages: Sequence[str]) -> Path:
         (site / "ours.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
         subprocess.run([*_PIP, "--python", str(folder / "bin" / "python"), "install", "-qq", *packages], check=True)
 
-    _install_once(folder, packages, install)
+    install_once(folder, packages, install)
     return site
 
 
@@ -72,7 +72,8 @@ def install_alone(name: str) -> Iterator[None]:
         yield
 
 
-def _install_once(folder: Path, packages: Sequence[str], install: Callable[[], None]) -> None:
+def install_once(folder: Path, packages: Sequence[str], install: Callable[[], None]) -> None:
+    """Install packages into a folder that there is not yet, unless these are there; others who need them wait meanwhile."""
     mark = folder / "packages.txt"
     wanted = "\n".join((sys.version, *packages))
     with install_alone(folder.name):
@@ -105,16 +106,17 @@ def run_server(server: Server, is_healthy: Callable[[], bool], seconds: float = 
     with server.log.open("wb") as log:
         process = subprocess.Popen(server.command, stdout=log, stderr=subprocess.STDOUT, user=server.user, cwd=server.log.parent)
     try:
-        _wait_for_health(process, server, is_healthy, seconds)
+        wait_for_health(process, server.log, is_healthy, seconds)
         yield process.pid
     finally:
         process.send_signal(server.stop)
         process.wait(150)
 
 
-def _wait_for_health(process: subprocess.Popen[bytes], server: Server, is_healthy: Callable[[], bool], seconds: float) -> None:
+def wait_for_health(process: subprocess.Popen[bytes], log: Path, is_healthy: Callable[[], bool], seconds: float = 150.0) -> None:
+    """Wait until a server answers; one that has ended never will."""
     end = time.monotonic() + seconds
     while not is_healthy():
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"{server.command[0]} did not start:\n{server.log.read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(f"{process.args} did not start:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.1)

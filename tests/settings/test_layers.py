@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anomflow.batches.layers import KeyPath, Layer, Origin, merge_layers, merge_values
@@ -17,7 +17,6 @@ VALUES = st.recursive(
 MAPPINGS = st.dictionaries(KEYS, VALUES, max_size=3)
 
 
-@settings(deadline=None)
 @given(MAPPINGS)
 def test_merging_with_itself_or_with_nothing_changes_nothing(values: dict[str, Any]) -> None:
     assert merge_values(values, values) == values
@@ -25,7 +24,6 @@ def test_merging_with_itself_or_with_nothing_changes_nothing(values: dict[str, A
     assert merge_values({}, values) == values
 
 
-@settings(deadline=None)
 @given(MAPPINGS, MAPPINGS)
 def test_the_upper_layer_wins_and_a_second_time_adds_nothing(lower: dict[str, Any], upper: dict[str, Any]) -> None:
     merged = merge_values(lower, upper)
@@ -40,7 +38,6 @@ def _both_mappings(*values: object) -> bool:
     return all(isinstance(value, dict) for value in values)
 
 
-@settings(deadline=None)
 @given(MAPPINGS, MAPPINGS, MAPPINGS)
 def test_merged_values_keep_the_inputs_as_they_are(first: dict[str, Any], second: dict[str, Any], third: dict[str, Any]) -> None:
     before = repr((first, second, third))
@@ -60,7 +57,6 @@ def _paths(values: Any, prefix: KeyPath) -> list[KeyPath]:
     return [path for key, value in values.items() for path in ((*prefix, key), *_paths(value, (*prefix, key)))]
 
 
-@settings(deadline=None)
 @given(MAPPINGS, MAPPINGS)
 def test_every_merged_value_knows_the_layer_that_it_came_from(lower: dict[str, Any], upper: dict[str, Any]) -> None:
     merged = merge_layers(_layer(lower, "lower"), _layer(upper, "upper"))

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anomflow import reference
@@ -124,13 +124,11 @@ def test_durations_are_written_as_they_are_read(value: timedelta, text: str) -> 
     assert parse_duration(text) == value
 
 
-@settings(deadline=None)
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=3650)))
 def test_any_duration_reads_back(value: timedelta) -> None:
     assert parse_duration(format_duration(value)) == value
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("ab:#'\"{}[]|> \n\t-%é"), max_size=30))
 def test_any_text_reads_back_from_its_yaml(text: str) -> None:
     written = reference.to_yaml("ingest_sql", text) + "\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anomflow.batches import load_batch
@@ -191,7 +191,6 @@ def test_hostile_names_are_values_and_nothing_else(name: str, dialect: str, writ
     assert [row[0] for row in found] == [name]
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20))
 def test_any_text_comes_back_from_a_literal_as_it_went_in(text: str) -> None:
     connection = sqlite3.connect(":memory:")
