@@ -11,11 +11,11 @@ import pytest
 from PIL import Image, ImageColor
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact, FlowRun
-from prefect_server import serve_prefect, start
+from prefect_server import start
 
 from anomflow.chart_panels import INKS, MARKS
 from tests.services.browser import Page, open_page
-from tests.services.deployed import PYTEST_MARKS, Project, build_project, serve_mail, wait_for
+from tests.services.deployed import PYTEST_MARKS, Project, build_project, serve_mail, serve_prefect_on_postgres, wait_for
 from tests.world import YAML, Mailbox
 
 pytestmark = PYTEST_MARKS
@@ -57,7 +57,8 @@ PICTURE = """(() => {
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     # Without its address the UI asks port 4200 of the browser's machine.
-    with serve_prefect(tmp_path_factory.mktemp("server"), PREFECT_SERVER_UI_ENABLED="true", PREFECT_SERVER_UI_API_URL="/api") as given:
+    shown = {"PREFECT_SERVER_UI_ENABLED": "true", "PREFECT_SERVER_UI_API_URL": "/api"}
+    with serve_prefect_on_postgres(tmp_path_factory.mktemp("server"), **shown) as given:
         yield given
 
 

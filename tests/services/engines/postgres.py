@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import signal
-import subprocess
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks.warehouses.postgres import PostgresWarehouse
 from tests.conformance.engine import DAYS, Engine, Rows, build_foreign
-from tests.services.debian import install_debian
-from tests.services.service import Server, Service, find_free_port, install_alone, run_server
+from tests.services.postgres_server import SUPERUSER, SUPERUSER_PASSWORD, serve_postgres
+from tests.services.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,57 +20,9 @@ PASSWORD = "it's a \\ %s @:/ secret"
 ROLE = "anomflow"  # neither a superuser nor the owner of anything but the database
 
 
-def _find_programs() -> Path | None:
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
-    return max(found, key=lambda path: int(path.parent.name), default=None) or _find_on_path()
-
-
-def _find_on_path() -> Path | None:
-    found = shutil.which("postgres")
-    return Path(found).parent if found else None
-
-
-def _install() -> Path:
-    with install_alone("postgresql"):  # of a package that is being installed the programs are there too soon
-        found = _find_programs()
-        if found is None:
-            # Debian's package starts a server of its own otherwise.
-            Path("/etc/postgresql-common").mkdir(exist_ok=True)
-            Path("/etc/postgresql-common/createcluster.conf").write_text("create_main_cluster = false\n", encoding="utf-8")
-            install_debian("postgresql")
-            found = _find_programs()
-    assert found is not None, "there is no PostgreSQL server; apt-get install postgresql"
-    return found
-
-
 @contextmanager
 def _start(folder: Path) -> Iterator[Mapping[str, str]]:
-    programs, port = _install(), find_free_port()
-    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
-    shutil.chown(folder, user) if user else None
-    data, secret = folder / "data", folder / "password"
-    secret.write_text("of the superuser", encoding="utf-8")
-    secret.chmod(0o644)
-    initialize = [
-        programs / "initdb",
-        "-D",
-        data,
-        "-U",
-        "super",
-        "-A",
-        "scram-sha-256",
-        "--pwfile",
-        secret,
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-    ]
-    subprocess.run(initialize, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
-    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "deadlock_timeout": "200ms"}
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    server = Server([str(programs / "postgres"), "-D", str(data), "-p", str(port), *options], folder / "log", user, signal.SIGINT)
-    ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-    with run_server(server, lambda: subprocess.run(ready, check=False).returncode == 0):
+    with serve_postgres(folder) as port:
         environment = {"ANOMFLOW_TEST_POSTGRES_PORT": str(port)}
         os.environ.update(environment)
         run_as_superuser(f"create role {ROLE} login password {_quote(PASSWORD)}")
@@ -87,7 +36,7 @@ def _quote(text: str) -> str:
 
 def run_as_superuser(statement: str, database: str = "postgres") -> Rows:
     """Run one statement by the driver alone."""
-    return _run(f"user=super password='of the superuser' dbname={database}", [statement])
+    return _run(f"user={SUPERUSER} password={SUPERUSER_PASSWORD} dbname={database}", [statement])
 
 
 def _run(login: str, statements: Sequence[str]) -> Rows:
@@ -103,7 +52,7 @@ def _run(login: str, statements: Sequence[str]) -> Rows:
 def run_raw(warehouse: PostgresWarehouse, statements: Sequence[str]) -> Rows:
     """Run statements in the schema of a warehouse, by the driver alone."""
     places = [f"set role {ROLE}", f"set search_path = {warehouse.schema_name}", "set timezone = 'UTC'"]
-    return _run(f"user=super password='of the superuser' dbname={ROLE}", [*places, *statements])
+    return _run(f"user={SUPERUSER} password={SUPERUSER_PASSWORD} dbname={ROLE}", [*places, *statements])
 
 
 def build_warehouse(folder: Path, seconds: float = 20.0, **changed: Any) -> PostgresWarehouse:
