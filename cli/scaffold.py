@@ -172,18 +172,19 @@ def check_name(batch: str, metrics: Path) -> None:
 
 def find_draft_problems(draft: Draft, environ: Mapping[str, str]) -> list[Problem]:
     """Load a draft from a folder of its own, before anything is written into the metrics folder."""
-    from anomflow.batches import load_batch  # noqa: PLC0415 - as above
+    from anomflow.batches import find_unknown_kinds, load_batch  # noqa: PLC0415 - as above
     from anomflow.errors import SettingsError  # noqa: PLC0415 - as above
+    from blocks.kinds import read_kinds  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory(prefix="anomflow-") as place:
         for path, text in render_files(draft, Path(place)).items():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         try:
-            load_batch(Path(place), draft.name, environ)
+            problems = tuple(find_unknown_kinds(load_batch(Path(place), draft.name, environ), read_kinds()))
         except SettingsError as error:
-            return [replace(problem, where=problem.where.replace(f"{Path(place).as_posix()}/", "")) for problem in error.problems]
-    return []
+            problems = error.problems
+    return [replace(problem, where=problem.where.replace(f"{Path(place).as_posix()}/", ""), warning=False) for problem in problems]
 
 
 def write_scaffold(metrics: Path, texts: Mapping[Path, str]) -> list[Path]:

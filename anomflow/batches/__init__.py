@@ -4,6 +4,18 @@ from anomflow.batches.batch import Batch, FunctionSource
 from anomflow.batches.drafts import find_names, find_owner
 from anomflow.batches.layers import Origin
 from anomflow.batches.loading import Loaded, load_batch, load_batches
-from anomflow.batches.references import Kinds, find_doubts
+from anomflow.batches.references import Kinds, find_doubts, find_unknown_kinds
 
-__all__ = ["Batch", "FunctionSource", "Kinds", "Loaded", "Origin", "find_doubts", "find_names", "find_owner", "load_batch", "load_batches"]
+__all__ = [
+    "Batch",
+    "FunctionSource",
+    "Kinds",
+    "Loaded",
+    "Origin",
+    "find_doubts",
+    "find_names",
+    "find_owner",
+    "find_unknown_kinds",
+    "load_batch",
+    "load_batches",
+]

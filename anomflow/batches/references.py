@@ -31,13 +31,18 @@ class Kinds:
 
 def find_doubts(batch: Batch, kinds: Kinds) -> Iterator[Problem]:
     """Report (as warnings) kinds that nobody has, and an ``ingest_sql`` that does not parse in its database's dialect."""
+    yield from find_unknown_kinds(batch, kinds)
+    yield from _check_ingest(batch)
+    yield from _check_translations(batch)
+
+
+def find_unknown_kinds(batch: Batch, kinds: Kinds) -> Iterator[Problem]:
+    """Report (as warnings) the warehouses, stores and channels of a batch that are of kinds that nobody has."""
     yield from _find_unknown(batch, "db", (batch.spec.common.db,), kinds.warehouses)
     yield from _find_unknown(batch, "ledger_db", (batch.spec.common.ledger_db or "",), kinds.warehouses)
     yield from _find_unknown(batch, "ingest_db", (batch.spec.ingest.ingest_db or "",), kinds.warehouses)
     yield from _find_unknown(batch, "model_path", (batch.spec.models.model_path,), kinds.stores)
     yield from _find_unknown(batch, "alert_methods", batch.spec.alert.alert_methods, kinds.channels)
-    yield from _check_ingest(batch)
-    yield from _check_translations(batch)
 
 
 def _find_unknown(batch: Batch, key: str, names: Collection[str], known: Collection[str]) -> Iterator[Problem]:

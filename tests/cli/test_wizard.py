@@ -97,6 +97,11 @@ def test_a_batch_that_cannot_be_read_is_no_start(tmp_path: Path):
         (["--cron", "every day"], "sales/sales.yaml:"),
         (["--freq", "fortnight"], "is not a duration"),
         (["--db", "oracle7/"], ""),
+        (
+            ["--db", "postgers/prod"],
+            "known: bigquery, clickhouse, duckdb",
+        ),
+        (["--channel", "emial"], "Did you mean"),
         (["--like", "nobody"], "there is no batch 'nobody'"),
     ],
 )
