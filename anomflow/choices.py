@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from anomflow.wording import render_count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -26,7 +28,7 @@ def describe_choices(held: Iterable[Chosen], reports: Iterable[FitReport], missi
         for label, reason in chosen.evidence.get("failed", {}).items():
             failed.setdefault(label, []).append(f"{name!r}: {reason}")
     for label, reasons in sorted(failed.items()):
-        yield f"candidate {label} failed on {len(reasons)} metrics ({'; '.join(reasons[:QUOTED])})"
+        yield f"candidate {label} failed on {render_count(len(reasons), 'metric')} ({'; '.join(reasons[:QUOTED])})"
 
 
 def describe_choice(chosen: Chosen) -> str:

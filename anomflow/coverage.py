@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from anomflow.ledger.resolutions import find_channel, is_resolution
-from anomflow.wording import render_duration, render_some
+from anomflow.wording import render_count, render_duration, render_some
 
 if TYPE_CHECKING:
     from anomflow.batches import Batch
@@ -163,12 +163,10 @@ def find_troubles(coverage: Coverage, window: Window) -> list[str]:
     """Say what of a batch's coverage needs attention; nothing where all is well."""
     troubles = []
     if coverage.silent:
-        troubles.append(
-            f"{_count(coverage.silent, 'metric')} without a new row since {_time(window.since)}: {render_some(coverage.silent, _SHOWN)}"
-        )
+        troubles.append(_list(coverage.silent, f"without a new row since {_time(window.since)}"))
     if coverage.waiting and coverage.oldest_waiting is not None:
         age = render_duration(window.until - coverage.oldest_waiting)
-        troubles.append(f"{_count(coverage.waiting, 'metric')} with rows not judged for {age}: {render_some(coverage.waiting, _SHOWN)}")
+        troubles.append(_list(coverage.waiting, f"with rows not judged for {age}"))
     return troubles
 
 
@@ -198,8 +196,8 @@ def _deliver(row: Mapping[str, Any]) -> str:
     return f"{what} {str(row['message_id'])[:8]} by {find_channel(channel)}"
 
 
-def _count(names: Sequence[str], noun: str) -> str:
-    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+def _list(names: Sequence[str], state: str) -> str:
+    return f"{render_count(len(names), 'metric')} {state}: {render_some(names, _SHOWN)}"
 
 
 def _time(moment: datetime) -> str:

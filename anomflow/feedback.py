@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anomflow import calibration
 from anomflow.decisions.candidate import ANOMALY, THRESHOLD
 from anomflow.ledger.states import AlertState, read_state
+from anomflow.wording import render_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Adjustment:
     @property
     def note(self) -> str:
         """Say in words what the threshold went through."""
-        return f"threshold raised by {self.rejected} rejected alert{'' if self.rejected == 1 else 's'}"
+        return f"threshold raised by {render_count(self.rejected, 'rejected alert')}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,6 +51,11 @@ def render_some(names: Sequence[str], shown: int) -> str:
     return ", ".join(names[:shown]) + more
 
 
+def render_count(count: int, noun: str, plural: str = "") -> str:
+    """Write how many there are of something; ``plural`` is its name where there is not one, the noun with an s unless given."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def render_number(value: float | None, digits: int = _DIGITS) -> str:
     """Write a number with ``digits`` significant digits, all digits before the point, and thousands separators."""
     if value is None or math.isnan(value):

@@ -30,6 +30,7 @@ from anomflow.backtest.words import (
 from anomflow.errors import FrameError
 from anomflow.feedback import NO_FEEDBACK, Feedback
 from anomflow.ledger.feedback import read_feedback
+from anomflow.wording import render_count
 from cli.output import Output
 from cli.tables import print_facts, print_table
 
@@ -173,7 +174,7 @@ def _print_one(backtest: Backtest) -> None:
 def _print_both(present: Backtest, proposed: Backtest, titles: tuple[str, str]) -> None:
     found: Comparison = compare(present, proposed)
     print_table(("", *titles), describe_both(sum_up(present), sum_up(proposed)))
-    typer.echo(f"\n{found.appear.height} alerts appear, {found.go.height} go, {found.stay.height} stay")
+    typer.echo(f"\n{render_count(found.appear.height, 'alert')} appear, {found.go.height} go, {found.stay.height} stay")
     _print_alerts("appear", found.appear, proposed)
     _print_alerts("go", found.go, present)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from anomflow.wording import render_count
 from cli.output import Output, describe_problem
 
 if TYPE_CHECKING:
@@ -49,15 +50,11 @@ def print_result(result: Result, output: Output, *, dry_run: bool) -> None:
     looks = sum(note.level == "look" for note in result.notes)
     errors = sum(not problem.warning for problem in result.problems)
     counts = (
-        _count(len(result.batches), "batch", "batches"),
-        _count(looks, "thing", "things"),
-        _count(errors, "error", "errors"),
+        render_count(len(result.batches), "batch", "batches"),
+        render_count(looks, "thing"),
+        render_count(errors, "error"),
     )
     typer.echo(f"{counts[0]} imported, {counts[1]} to look at, {failed} failed, {counts[2]} in the settings")
-
-
-def _count(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
 
 
 def format_notes(notes: Iterable[Note]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from anomflow.wording import render_count
 from cli.output import describe_problem
 from cli.tables import escape_text, paint
 
@@ -60,7 +61,7 @@ def estimate_requests(steps: Iterable[Step], *, in_parts: bool = False) -> int:
 def count_steps(steps: Iterable[Step]) -> str:
     """Count steps in words: ``3 deployments new, 1 automation removed``."""
     counts = Counter((step.kind, step.action) for step in steps)
-    return ", ".join(f"{count} {kind}{'s' if count > 1 else ''} {_DONE[action]}" for (kind, action), count in counts.items())
+    return ", ".join(f"{render_count(count, kind)} {_DONE[action]}" for (kind, action), count in counts.items())
 
 
 def print_steps(comparison: Comparison) -> None:

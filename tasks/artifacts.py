@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from anomflow.charts import build_chart, render_png, render_svg
-from anomflow.wording import clean_text
+from anomflow.wording import clean_text, render_count
 from tasks.effects import effect
 
 if TYPE_CHECKING:
@@ -69,4 +69,6 @@ def publish_failures(batch: str, job: str, failures: Mapping[str, str]) -> None:
     lines = [f"| {escape_markdown(name)} | {escape_markdown(reason)} |" for name, reason in list(failures.items())[:MAX_LISTED]]
     more = [f"\n{len(failures) - MAX_LISTED} more"] if len(failures) > MAX_LISTED else []
     text = "\n".join(["| metric | reason |", "|---|---|", *lines, *more])
-    create_markdown_artifact(text, key=artifact_key("failures", job, batch), description=f"{len(failures)} metrics failed in {job}")
+    create_markdown_artifact(
+        text, key=artifact_key("failures", job, batch), description=f"{render_count(len(failures), 'metric')} failed in {job}"
+    )

@@ -22,6 +22,7 @@ from anomflow.backtest.words import (
     order_alerts,
     render_markdown,
 )
+from anomflow.wording import render_count
 from tasks.artifacts import artifact_key, escape_markdown, publish_charts
 from tasks.effects import RETRIES, effect
 from tasks.history import Library
@@ -73,8 +74,8 @@ class Replayed:
     @property
     def text(self) -> str:
         """Return the result as one line."""
-        failed = f"; {len(self.present.failed)} metrics failed" if self.present.failed else ""
-        line = f"backtest: {self.present.opened.height} alerts{failed}"
+        failed = f"; {render_count(len(self.present.failed), 'metric')} failed" if self.present.failed else ""
+        line = f"backtest: {render_count(self.present.opened.height, 'alert')}{failed}"
         if self.proposed is None:
             return line
         found = compare(self.present, self.proposed)

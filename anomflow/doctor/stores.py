@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from anomflow.doctor.checks import Finding
 from anomflow.errors import ModelError
+from anomflow.wording import render_count
 
 if TYPE_CHECKING:
     from anomflow.doctor.checks import Check, Runner
@@ -40,7 +41,7 @@ def check_store(store: Callable[[], ModelStore], runner: Runner) -> Iterator[Che
 
 def _list(store: ModelStore) -> Finding:
     try:
-        return Finding(f"{len(store.names())} objects")
+        return Finding(render_count(len(store.names()), "object"))
     except ModelError as error:
         return Finding(f"{error}; {_OLD_VERSIONS}", "warning")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from anomflow.wording import render_count
 from cli.completion import complete_alerts, complete_batches
 from cli.output import Output
 from cli.tables import print_facts, print_table
@@ -159,7 +160,7 @@ def confirm(alerts: Sequence[Mapping[str, Any]]) -> None:
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is there to ask; say --yes", param_hint="--yes")
     print_table(_HEADINGS, [_cells(alert) for alert in alerts])
-    typer.confirm(f"Resolve {len(alerts)} alert{'' if len(alerts) == 1 else 's'}?", abort=True)
+    typer.confirm(f"Resolve {render_count(len(alerts), 'alert')}?", abort=True)
 
 
 def resolve_one(output: Output, alert: Mapping[str, Any], reason: str, now: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anomflow.wording import render_count
 from cli.options import BatchName, BatchNames, Sets
 from cli.output import Output, describe_problem, parse_overrides
 
@@ -43,8 +44,8 @@ def validate(
     else:
         output.print_problems(loaded.problems)
         warnings = len(loaded.problems) - errors
-        fine = _count(len(loaded.batches), "batch", "batches")
-        typer.echo(f"{fine} fine, {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        fine = render_count(len(loaded.batches), "batch", "batches")
+        typer.echo(f"{fine} fine, {render_count(errors, 'error')}, {render_count(warnings, 'warning')}")
     raise typer.Exit(2 if errors else 0)
 
 
@@ -71,10 +72,6 @@ def _load_some(output: Output, names: list[str], overrides: dict[str, str]) -> L
         except SettingsError as error:
             problems += error.problems
     return Loaded(batches, tuple(dict.fromkeys(problems)))
-
-
-def _count(count: int, noun: str, plural: str = "") -> str:
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def show(

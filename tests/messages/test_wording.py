@@ -17,9 +17,11 @@ from anomflow.wording import (
     quote_argument,
     render_age,
     render_command,
+    render_count,
     render_number,
     render_range,
     render_rarity,
+    render_some,
     render_time,
 )
 
@@ -153,3 +155,16 @@ def test_a_shell_reads_a_quoted_name_back(name: str) -> None:
 
 def test_names_without_need_are_quoted_as_usual() -> None:
     assert quote_argument("a b") == shlex.quote("a b")
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "expected"),
+    [(0, ("alert",), "0 alerts"), (1, ("alert",), "1 alert"), (1200, ("alert",), "1,200 alerts"), (2, ("batch", "batches"), "2 batches")],
+)
+def test_a_count_agrees_with_its_noun(count: int, noun: tuple[str, ...], expected: str) -> None:
+    assert render_count(count, *noun) == expected
+
+
+@pytest.mark.parametrize(("names", "expected"), [("", ""), ("ab", "a, b"), ("abc", "a, b and 1 more")])
+def test_a_long_list_says_how_much_is_left_out(names: str, expected: str) -> None:
+    assert render_some(list(names), 2) == expected
