@@ -104,6 +104,17 @@ def test_the_expected_range_of_a_holiday_holds_its_value() -> None:
     assert said["expected_low"][row] <= values[row] <= said["expected_high"][row]
 
 
+def test_a_metric_that_was_never_negative_is_not_expected_to_be_on_a_holiday() -> None:
+    seconds, dates = build_daily(600)
+    counts = build_business(dates, 1, closed=0.0)
+    lows = [
+        replay_series(seconds, values, {"timezone": "Europe/Berlin", "holidays": "DE"})["expected_low"][200:]
+        for values in (counts, counts - 500)
+    ]
+    assert lows[0].min() == 0.0
+    assert lows[1].min() < -500.0
+
+
 def test_a_special_day_is_compared_with_the_earlier_ones_of_its_name() -> None:
     seconds, dates = build_daily(800, date(2023, 10, 1))
     values = build_business(dates, 3, closed=1.0)

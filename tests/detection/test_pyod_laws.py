@@ -157,6 +157,14 @@ def test_the_expected_range_holds_nearly_all_rows_and_not_a_spike(make: Any) -> 
     assert np.isnan(replay.expected[:24]).all()
 
 
+def test_a_metric_that_was_never_negative_is_never_expected_to_be(make: Any) -> None:
+    counts = np.random.RandomState(0).poisson(2.0, 400).astype(float)
+    lows = [detector_of("KNN").advance(None, make(400, 3600.0).seconds, counts - less)[0].expected_low[100:] for less in (0, 3)]
+
+    assert np.min(lows[0]) == 0.0
+    assert np.min(lows[1]) < -3.0
+
+
 @pytest.mark.parametrize("values", [[1e308, -1e308] * 40, [5.0] * 80, [1.0, 2.0, 3.0]])
 def test_the_expected_range_of_odd_rows_is_finite_or_none(values: list[float]) -> None:
     replay, _ = detector_of("KNN").advance(None, 1.7e9 + 60.0 * np.arange(len(values)), np.array(values))

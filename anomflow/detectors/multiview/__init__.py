@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from anomflow.detectors.floors import find_floors
 from anomflow.detectors.multiview.calendar import Calendar, Moved, move_rows
 from anomflow.detectors.multiview.layout import CALIBRATORS, DAY, HEAD, MEMORY, RECENT, RING, STAGES, VIEWS, Output, Rows
 from anomflow.detectors.multiview.stamp import STAMP
@@ -94,6 +95,7 @@ class MultiView:
         offsets = self.calendar.find_offsets(all_seconds)
         seen = all_values + np.where(unlike, 0.0, moves) if self.calendar.has_days else all_values
         replay(Rows(seen, all_seconds, kept, state.rows - kept, all_values, offsets, unlike), head, memory, output)
+        floors, head["least"][0] = find_floors(values, float(head["least"][0]))
         after = State(
             rows=state.rows + len(seconds),
             origin=state.origin,
@@ -109,7 +111,7 @@ class MultiView:
                 "moved": moves[-RING:].copy() if self.calendar.has_days else _NONE,
             },
         )
-        return _build_replay(output, moved), after
+        return _build_replay(output, moved, floors), after
 
     def explain(self, replay: Replay) -> pl.Series:
         """Say in words which views find each row surprising, null where none does."""
@@ -163,7 +165,7 @@ def _fill(moves: Floats, rows: int) -> Floats:
     return moves if len(moves) == rows else np.zeros(rows)
 
 
-def _build_replay(output: Output, moved: Moved) -> Replay:
+def _build_replay(output: Output, moved: Moved, floors: Floats) -> Replay:
     # A usual value is expected here; on a day that may lie this much below it, the range is as much wider.
     ranges = (
         output.expected - (moved.low + moved.high) / 2,
@@ -171,7 +173,7 @@ def _build_replay(output: Output, moved: Moved) -> Replay:
         output.expected_high - moved.low,
     )
     finite = np.isfinite(output.expected_low) & np.isfinite(output.expected_high)
-    expected, low, high = (np.where(finite, part, np.nan) for part in ranges)
+    expected, low, high = (np.where(finite, np.maximum(part, floors), np.nan) for part in ranges)
     return Replay(
         output.anomaly, output.state, expected, low, high, output.step_seconds, output.flat_rows, output.residual, output.surprises
     )

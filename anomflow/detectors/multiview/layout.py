@@ -61,6 +61,7 @@ HEAD: Final = np.dtype(
         ("updates", "<i8"),
         ("run", "<i8"),  # identical values up to now
         ("longest", "<i8"),  # longest earlier run
+        ("least", "<f8"),  # the least value that the metric had, 0 where none was negative
         ("starts", "<i8"),  # runs that began
         ("squares", "<f8"),  # sum of the squares of the lengths of earlier runs
         ("hold", "<f8"),  # highest state score, decaying with time

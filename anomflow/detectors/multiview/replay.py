@@ -127,21 +127,17 @@ def judge_row(place: tuple[int, int], work: Work, learned: Learned, said: tuple[
 
 @njit(nogil=True)
 def write_expected(out: Output, k: int, expected: float, learned: Learned) -> None:
-    """Write the forecast and the band of its remembered residuals, in the metric's own units.
-
-    Of a metric that was never negative (counts, sizes, durations) no part of them is.
-    """
+    """Write the forecast and the band of its remembered residuals, in the metric's own units."""
     head = learned.head
     above = remembered(learned.memory[AR], head.remembered[AR])
     below = remembered(learned.memory[AR_BELOW], head.remembered[AR_BELOW])
     if len(above) < learned.sizes.calibrated or math.isnan(expected):
         return
-    floor = 0.0 if head.lowest >= (0.0 - head.center) / head.scale else -math.inf
     low = expected - max(upper_quantile(below, BAND), 0.0)
     high = expected + max(upper_quantile(above, BAND), 0.0)
-    out.expected[k] = max(head.center + head.scale * expected, floor)
-    out.expected_low[k] = max(head.center + head.scale * low, floor)
-    out.expected_high[k] = max(head.center + head.scale * high, floor)
+    out.expected[k] = head.center + head.scale * expected
+    out.expected_low[k] = head.center + head.scale * low
+    out.expected_high[k] = head.center + head.scale * high
 
 
 @njit(nogil=True)

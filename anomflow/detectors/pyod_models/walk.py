@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from anomflow.detectors.floors import find_floors
 from anomflow.detectors.multiview.layout import RECENT, RING
 from anomflow.detectors.pyod_models.estimators import (
     dump_estimators,
@@ -138,7 +139,9 @@ def walk(recipe: Recipe, state: State, seconds: Floats, values: Floats) -> tuple
     if walker.failures and all(estimator is None for estimator in walker.estimators):
         raise ModelError("; ".join(walker.failures.values()))
     verdict, memory = _judge(walker, state, np.concatenate(raw))
-    return _build_replay(verdict, np.concatenate(steps), np.concatenate(expected)), _build_state(walker, state, seconds, (verdict, memory))
+    floors, walker.head["least"][0] = find_floors(values, float(walker.head["least"][0]))
+    ranges = np.maximum(np.concatenate(expected), floors[:, None])
+    return _build_replay(verdict, np.concatenate(steps), ranges), _build_state(walker, state, seconds, (verdict, memory))
 
 
 def _judge(walker: _Walker, state: State, raw: Floats) -> tuple[Verdict, dict[str, NDArray[Any]]]:
