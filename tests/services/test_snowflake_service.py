@@ -69,10 +69,10 @@ def test_a_column_that_would_change_values_is_refused(warehouse: SnowflakeWareho
 
 
 def test_what_a_write_needs_beside_its_rows_does_not_grow_with_them(warehouse: SnowflakeWarehouse) -> None:
-    few, many = build_many(30_000), build_many(90_000)
+    few, many = build_many(30_000), build_many(150_000)
     fill(warehouse, few)
-    needed = [measure_peak(lambda rows=rows: fill(warehouse, rows)) for rows in (few, many)]
-    assert needed[1] < needed[0] + 25_000_000
+    peaks = [measure_peak(lambda rows=rows: fill(warehouse, rows)) for rows in (few, many)]
+    assert peaks[1] < peaks[0] + 60_000_000  # 40 are copies of the rows; all of them in one text make it 80 or more
     assert read_all(warehouse)["metric_value"].sum() == many["metric_value"].sum()
 
 
