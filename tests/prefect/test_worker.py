@@ -28,11 +28,12 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import find_family, send, serve_prefect, start
+from prefect_server import find_family, send, start
 from typer.testing import CliRunner
 
 from blocks.notifiers.email import EmailNotifier
 from cli.main import build_app
+from tests.services.deployed import serve_prefect_on_postgres
 from tests.world import Clock, World, at, series
 
 pytestmark = [
@@ -164,7 +165,7 @@ def deploy() -> Any:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("office")
-    with serve_prefect(folder) as environment:
+    with serve_prefect_on_postgres(folder) as environment:
         working = ["worker", "start", "--pool", "local", "--type", "process", "--name", "worker"]
         with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
             deployment = deploy()
