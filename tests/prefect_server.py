@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
+from tempfile import TemporaryDirectory
 
 import httpx
 import psutil
-from mail_receiver import find_free_port
 
-from tests.services.service import wait_for_health
+from tests.services.postgres_server import SUPERUSER, SUPERUSER_PASSWORD, serve_postgres
+from tests.services.service import find_free_port, wait_for_health
 
 
 @contextmanager
@@ -81,3 +82,12 @@ def serve_prefect(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
     with start(["server", "start", "--host", "127.0.0.1", "--port", str(port)], environment, folder / "server.log") as server:
         wait_for_health(server, folder / "server.log", lambda: is_healthy(url))
         yield environment
+
+
+@contextmanager
+def serve_prefect_on_postgres(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
+    """Start a server that keeps its promises: on SQLite it gives up an event, and all that follows it, while the file is locked."""
+    with TemporaryDirectory(prefix="anomflow-postgres-") as data, serve_postgres(Path(data)) as port:
+        url = f"postgresql+asyncpg://{SUPERUSER}:{SUPERUSER_PASSWORD}@127.0.0.1:{port}/postgres"
+        with serve_prefect(folder, PREFECT_SERVER_DATABASE_CONNECTION_URL=url, **settings) as environment:
+            yield environment

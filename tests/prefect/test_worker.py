@@ -21,19 +21,18 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from mail_receiver import find_free_port
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_runs import wait_for_flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import find_family, send, start
+from prefect_server import find_family, send, serve_prefect_on_postgres, start
 from typer.testing import CliRunner
 
 from blocks.notifiers.email import EmailNotifier
 from cli.main import build_app
-from tests.services.deployed import serve_prefect_on_postgres
+from tests.services.service import find_free_port
 from tests.world import Clock, World, at, series
 
 pytestmark = [

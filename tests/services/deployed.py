@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, TypeVar
 
@@ -24,10 +23,8 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect_server import serve_prefect
 
 from blocks.warehouses.duckdb import DuckDBWarehouse
-from tests.services.postgres_server import SUPERUSER, SUPERUSER_PASSWORD, serve_postgres
 from tests.services.remote import RemoteWorld
 from tests.services.service import find_free_port
 from tests.world import HOUR, START, YAML, Clock, Mailbox, series
@@ -105,15 +102,6 @@ class Project:
         with self.client() as client:
             state = client.read_flow_run(run.id).state
         return state if state is not None and state.is_final() else None
-
-
-@contextmanager
-def serve_prefect_on_postgres(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
-    """Start a server that keeps its promises: on SQLite it gives up an event, and all that follows it, while the file is locked."""
-    with TemporaryDirectory(prefix="anomflow-postgres-") as data, serve_postgres(Path(data)) as port:
-        url = f"postgresql+asyncpg://{SUPERUSER}:{SUPERUSER_PASSWORD}@127.0.0.1:{port}/postgres"
-        with serve_prefect(folder, PREFECT_SERVER_DATABASE_CONNECTION_URL=url, **settings) as environment:
-            yield environment
 
 
 def build_project(folder: Path, environment: Mapping[str, str]) -> Project:

@@ -17,10 +17,10 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Failed, Pending
-from prefect_server import find_family, send, start
+from prefect_server import find_family, send, serve_prefect_on_postgres, start
 from slack_receiver import Reply
 
-from tests.services.deployed import PYTEST_MARKS, Project, build_project, serve_prefect_on_postgres, wait_for
+from tests.services.deployed import PYTEST_MARKS, Project, build_project, wait_for
 
 pytestmark = PYTEST_MARKS
 DEPLOY = """\

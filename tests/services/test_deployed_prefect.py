@@ -11,11 +11,11 @@ import pytest
 from PIL import Image, ImageColor
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact, FlowRun
-from prefect_server import start
+from prefect_server import serve_prefect_on_postgres, start
 
 from anomflow.chart_panels import INKS, MARKS
 from tests.services.browser import Page, open_page
-from tests.services.deployed import PYTEST_MARKS, Project, build_project, serve_mail, serve_prefect_on_postgres, wait_for
+from tests.services.deployed import PYTEST_MARKS, Project, build_project, serve_mail, wait_for
 from tests.world import YAML, Mailbox
 
 pytestmark = PYTEST_MARKS
