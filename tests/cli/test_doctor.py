@@ -14,11 +14,12 @@ from typing import Any
 import duckdb
 import pytest
 from http_channels import CASES, run_services
-from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, run_silent_server, write_certificate
+from mail_receiver import PASSWORD, USER, MailReceiver, run_receiver, run_silent_server, write_certificate
 from slack_receiver import TOKEN, SlackReceiver, run_slack
 
 from anomflow.detectors.compile import compile_kernels
 from tests.cli.commands_run import invoke, read
+from tests.services.service import find_free_port
 from tests.world import START, Clock, World
 
 SETTINGS = "db: {db}\n"

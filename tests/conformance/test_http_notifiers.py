@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from http_channels import CASES, SECRET, HttpCase
 from http_receiver import HttpReceiver, run_http
-from mail_receiver import find_free_port, run_silent_server
+from mail_receiver import run_silent_server
 from message_samples import MESSAGE_ID, make_alert, make_history, make_input, make_message
 from pydantic import ValidationError
 from slack_receiver import Reply
@@ -16,6 +16,7 @@ from slack_receiver import Reply
 from anomflow.errors import DeliveryError, RefusedDeliveryError, RetryableDeliveryError, SettingsError
 from anomflow.messages import build_message
 from anomflow.protocols import Resolving
+from tests.services.service import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

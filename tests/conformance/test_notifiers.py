@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from http_channels import CASES, SECRET
 from http_receiver import HttpReceiver, run_http
-from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, write_certificate
+from mail_receiver import PASSWORD, USER, MailReceiver, run_receiver, write_certificate
 from message_samples import HOSTILE, make_hostile_message, make_message
 from pydantic import SecretStr
 from slack_receiver import CHANNEL_ID, TOKEN, run_slack
@@ -26,6 +26,7 @@ from blocks.notifiers.console import ConsoleNotifier
 from blocks.notifiers.email import EmailNotifier
 from blocks.notifiers.file import FileNotifier
 from blocks.notifiers.slack import SlackNotifier
+from tests.services.service import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

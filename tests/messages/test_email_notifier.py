@@ -7,13 +7,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mail_receiver import PASSWORD, USER, MailReceiver, find_free_port, run_receiver, run_silent_server, write_certificate
+from mail_receiver import PASSWORD, USER, MailReceiver, run_receiver, run_silent_server, write_certificate
 from message_samples import HOSTILE, MESSAGE_ID, make_hostile_message, make_message
 from PIL import Image
 from pydantic import ValidationError
 
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError, SettingsError
 from blocks.notifiers.email import EmailNotifier
+from tests.services.service import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

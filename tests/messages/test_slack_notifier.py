@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mail_receiver import find_free_port, run_silent_server
+from mail_receiver import run_silent_server
 from message_samples import MESSAGE_ID, make_alert, make_history, make_input, make_message
 from pydantic import SecretStr, ValidationError
 from slack_receiver import CHANNEL_ID, HOOK_PATH, TOKEN, Reply, SlackReceiver, run_slack
@@ -14,6 +14,7 @@ from slack_receiver import CHANNEL_ID, HOOK_PATH, TOKEN, Reply, SlackReceiver, r
 from anomflow.errors import RefusedDeliveryError, RetryableDeliveryError, SettingsError
 from anomflow.messages import build_message
 from blocks.notifiers.slack import NO_CHARTS, SlackNotifier
+from tests.services.service import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,6 @@ from uuid import UUID
 
 import pytest
 import yaml
-from mail_receiver import find_free_port
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_server import serve_prefect
@@ -29,6 +28,7 @@ from prefect_server import serve_prefect
 from anomflow.deploy_spec import PoolSpec
 from anomflow.deployments.variables import build_pull
 from tests.services.image_build import Image, build_image, find_context
+from tests.services.service import find_free_port
 from tests.world import Clock, World, at, series
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
